@@ -1,0 +1,6 @@
+//! The rules of Staffroom.
+
+pub mod id;
+pub mod limits;
+pub mod record;
+pub mod time;

@@ -1,0 +1,74 @@
+//! Every bound there is, each with its reason (§7).
+//!
+//! *Validity* bounds are part of the rules version: every node must apply the same ones, for ever.
+//! *Local* bounds delay and never decide what is held.
+
+// Validity.
+
+/// The rules and limits that records made now live under (§2.1 `rules`).
+pub const RULES: u16 = 0;
+/// The entry layout that this program writes (§2.1 `layout`).
+pub const LAYOUT: u32 = 0;
+/// Payload of an entry, bytes: above it the entry is not well formed, whatever the rules (§2.1).
+pub const ENTRY_PAYLOAD: u32 = 1 << 20;
+/// Payload of a valid change, bytes: eight times the longest text, and a batch holds two.
+pub const PAYLOAD: usize = 512 << 10;
+/// The salt at the start of a payload, bytes: with it goes the means to confirm a guess.
+pub const SALT: usize = 16;
+/// An author's or a school's name, bytes of UTF-8: fits a full name with titles.
+pub const NAME: usize = 200;
+/// One text field, bytes of UTF-8: about thirty printed pages; longer belongs in an attachment.
+pub const TEXT: usize = 64 << 10;
+/// A title, characters: two lines on a phone are 80; real ones reach 100.
+pub const TITLE: usize = 300;
+/// A line that is not a title, bytes of UTF-8.
+pub const LINE: usize = 2_000;
+/// Members of a set such as tags.
+pub const SET: usize = 50;
+/// One member of a set, bytes of UTF-8.
+pub const SET_MEMBER: usize = 200;
+/// Blobs attached to one record.
+pub const BLOBS: usize = 100;
+/// Keys kept under `extra`, from front matter that no field takes.
+pub const EXTRA: usize = 50;
+/// Operations in one change, counted without expanding runs.
+pub const CHANGE_OPERATIONS: u64 = 200_000;
+/// Operations in the causal past of a change.
+pub const RECORD_OPERATIONS: u64 = 1_000_000;
+/// The highest operation counter: Automerge keeps counters in 32 bits.
+pub const OPERATION_COUNTER: u64 = u32::MAX as u64;
+/// Bytes of one operation of a charter, cuts excepted.
+pub const OPERATION: usize = 4 << 10;
+/// Operations by one device in one charter.
+pub const DEVICE_OPERATIONS: u64 = 1_000;
+/// Live writers of one school in one space.
+pub const LIVE_WRITERS: usize = 16;
+/// Live admissions in one space.
+pub const LIVE_ADMISSIONS: usize = 256;
+/// Recovery keys of a school.
+pub const RECOVERY_KEYS: usize = 16;
+/// Links of one identity chain.
+pub const IDENTITY_LINKS: usize = 1_000;
+/// Bytes of one decision.
+pub const DECISION: usize = 64 << 10;
+
+// Local.
+
+/// One frame of a session, bytes, after compression: what a 2 GB machine can hold for many peers.
+pub const FRAME: usize = 1 << 20;
+/// One frame after expansion, bytes: a batch of entries and their payloads.
+pub const FRAME_EXPANDED: usize = 4 << 20;
+/// Entries in one batch (§4.5).
+pub const BATCH_ENTRIES: usize = 256;
+/// Bytes of entries in one batch before compression (§4.5): the last entry may go over it.
+pub const BATCH_BYTES: usize = 1 << 20;
+/// Batches that a sender may have under way before the receiver says that one is durable.
+pub const CREDIT: u32 = 4;
+/// How far ahead of our clock a received one may be and still advance ours, milliseconds.
+pub const CLOCK_AHEAD_MS: u64 = 10 * 60 * 1000;
+/// The bytes a joiner may send and receive in one frame before it is admitted (§3.9).
+pub const JOIN_FRAME: usize = 4 << 10;
+/// Addresses that a ticket or a device lists.
+pub const ADDRESSES: usize = 16;
+/// One address, bytes.
+pub const ADDRESS: usize = 256;

@@ -1,0 +1,229 @@
+//! Kinds of records, one file each; everything else follows from these declarations.
+
+mod event;
+mod note;
+mod resource;
+mod school;
+
+use super::field::{Field, FieldType, Fields, Value};
+use crate::limits;
+
+/// A kind of record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kind {
+    /// Its name in documents, JSON and commands.
+    pub name: &'static str,
+    /// What people see.
+    pub label: &'static str,
+    /// What it is for, in one line.
+    pub help: &'static str,
+    /// The fields of its own; [`COMMON`] come before them.
+    pub own_fields: &'static [Field],
+    /// The states it may be in; empty where it has none.
+    pub states: &'static [&'static str],
+    /// The state of one that is shared without saying so.
+    pub shared_state: Option<&'static str>,
+    /// Whether every school of the space may edit it unless said otherwise (§2.1 flags).
+    pub open: bool,
+}
+
+/// The kinds that this program knows.
+pub const KINDS: &[&Kind] = &[&resource::RESOURCE, &note::NOTE, &event::EVENT, &school::SCHOOL];
+
+/// Licences that forms offer; any SPDX expression is allowed.
+pub const LICENCES: &[&str] = &["CC-BY-4.0", "CC-BY-SA-4.0", "CC-BY-NC-SA-4.0", "CC0-1.0", "OGL-UK-3.0"];
+
+const fn field(name: &'static str, label: &'static str, field_type: FieldType, help: &'static str) -> Field {
+    Field { name, label, field_type, help }
+}
+
+/// The fields that every kind has. `kind` itself and the times come from the record.
+pub const COMMON: &[Field] = &[
+    field("title", "Title", FieldType::Line, "What it is called"),
+    field("summary", "Summary", FieldType::Line, "What it is about, in a line or two"),
+    field("authors", "Authors", FieldType::Set, "Who made it"),
+    field("language", "Language", FieldType::Line, "A language tag such as en or cy"),
+    field(
+        "licence",
+        "Licence",
+        FieldType::Choice { of: LICENCES, open: true },
+        "An SPDX expression; left out means not stated",
+    ),
+    field("tags", "Tags", FieldType::Set, "Free words to find it by"),
+    field("subjects", "Subjects", FieldType::Set, "Subjects it belongs to"),
+    field("key_stages", "Key stages", FieldType::Set, "EYFS, KS1 to KS5"),
+    field("year_groups", "Year groups", FieldType::Set, "N, R, 1 to 13"),
+    field("state", "State", FieldType::Line, "Where it stands"),
+    field(
+        "source",
+        "Source",
+        FieldType::Line,
+        "Where it came from: a web address, or a path under the published folder",
+    ),
+    field("based_on", "Based on", FieldType::Reference, "The record it was adapted from"),
+    field("link_to_learning", "Link to learning", FieldType::Line, "What this has to do with what pupils learn"),
+    field("extra", "Extra", FieldType::Extra, "What its front matter said besides"),
+];
+
+impl Kind {
+    /// The kind of this name.
+    pub fn named(name: &str) -> Option<&'static Kind> {
+        KINDS.iter().copied().find(|kind| kind.name == name)
+    }
+    /// All its fields, the common ones first.
+    pub fn fields(&self) -> impl Iterator<Item = &'static Field> + use<> {
+        COMMON.iter().chain(self.own_fields)
+    }
+    /// The field of this name.
+    pub fn field(&self, name: &str) -> Option<&'static Field> {
+        self.fields().find(|field| field.name == name)
+    }
+}
+
+/// Why fields are not those of a valid record.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Invalid {
+    /// A field that the kind does not have.
+    #[error("a {kind} has no field {field:?}")]
+    UnknownField {
+        /// The kind.
+        kind: &'static str,
+        /// The field's name.
+        field: String,
+    },
+    /// A value of another type than the field's.
+    #[error("{field} must be {expected}")]
+    WrongType {
+        /// The field's name.
+        field: String,
+        /// What it may hold.
+        expected: &'static str,
+    },
+    /// More than the field may hold.
+    #[error("{field} is too long: {is} {unit}, at most {most}")]
+    TooLong {
+        /// The field's name.
+        field: String,
+        /// How long it is.
+        is: usize,
+        /// The bound, from [`limits`].
+        most: usize,
+        /// What is counted.
+        unit: &'static str,
+    },
+    /// A word that the field does not offer.
+    #[error("{field} cannot be {value:?}; it is one of: {offered}")]
+    NotOffered {
+        /// The field's name.
+        field: String,
+        /// What was given.
+        value: String,
+        /// What is offered, separated by commas.
+        offered: String,
+    },
+    /// A line with a line break or another control character in it.
+    #[error("{field} must be a single line")]
+    NotALine {
+        /// The field's name.
+        field: String,
+    },
+    /// A date that is not one.
+    #[error("{field} must be a date and time with its zone, such as 2025-06-24T16:00:00+01:00[Europe/London]")]
+    NotADate {
+        /// The field's name.
+        field: String,
+    },
+    /// A record without a title.
+    #[error("a {kind} needs a title")]
+    NoTitle {
+        /// The kind.
+        kind: &'static str,
+    },
+}
+
+/// Checks the fields of a record that a person makes or edits here, before anything is signed.
+///
+/// Empty values are allowed and mean that the field is not set.
+pub fn check(kind: &'static Kind, fields: &Fields) -> Result<(), Invalid> {
+    if kind.field("title").is_some() && fields.get("title").is_none_or(Value::is_empty) {
+        return Err(Invalid::NoTitle { kind: kind.name });
+    }
+    fields.iter().filter(|(name, _)| *name != "kind").try_for_each(|(name, value)| check_field(kind, name, value))
+}
+
+/// Checks one field, as [`check`] does.
+pub fn check_field(kind: &'static Kind, name: &str, value: &Value) -> Result<(), Invalid> {
+    let owned = || name.to_owned();
+    let field = kind.field(name).ok_or_else(|| Invalid::UnknownField { kind: kind.name, field: owned() })?;
+    let at_most = |is: usize, most: usize, unit| {
+        if is > most { Err(Invalid::TooLong { field: owned(), is, most, unit }) } else { Ok(()) }
+    };
+    match (field.field_type, value) {
+        (FieldType::Text, Value::Text(text)) => at_most(text.len(), limits::TEXT, "bytes"),
+        (FieldType::Number, Value::Number(_)) => Ok(()),
+        (FieldType::Set, Value::Set(members)) => {
+            at_most(members.len(), limits::SET, "members")?;
+            members
+                .iter()
+                .try_for_each(|m| at_most(m.len(), limits::SET_MEMBER, "bytes").and_then(|()| one_line(name, m)))
+        }
+        (FieldType::Blobs, Value::Blobs(blobs)) => at_most(blobs.len(), limits::BLOBS, "files"),
+        (FieldType::Extra, Value::Extra(extra)) => {
+            at_most(extra.len(), limits::EXTRA, "keys")?;
+            extra.iter().try_for_each(|(key, json)| at_most(key.len().max(json.len()), limits::LINE, "bytes"))
+        }
+        (
+            FieldType::Line | FieldType::Link | FieldType::Reference | FieldType::Date | FieldType::Choice { .. },
+            Value::Line(line),
+        ) => {
+            one_line(name, line)?;
+            if name == "title" {
+                at_most(line.chars().count(), limits::TITLE, "characters")?
+            } else {
+                at_most(line.len(), limits::LINE, "bytes")?
+            }
+            offered(kind, field, line)
+        }
+        (expected, _) => Err(Invalid::WrongType { field: owned(), expected: describe(expected) }),
+    }
+}
+
+fn one_line(name: &str, line: &str) -> Result<(), Invalid> {
+    if line.chars().any(char::is_control) { Err(Invalid::NotALine { field: name.to_owned() }) } else { Ok(()) }
+}
+
+fn offered(kind: &Kind, field: &Field, line: &str) -> Result<(), Invalid> {
+    let words = match field.field_type {
+        FieldType::Choice { of, open: false } => of,
+        _ if field.name == "state" => kind.states,
+        FieldType::Date if !line.is_empty() && !is_zoned_date(line) => {
+            return Err(Invalid::NotADate { field: field.name.to_owned() });
+        }
+        _ => return Ok(()),
+    };
+    if line.is_empty() || words.contains(&line) {
+        return Ok(());
+    }
+    Err(Invalid::NotOffered { field: field.name.to_owned(), value: line.to_owned(), offered: words.join(", ") })
+}
+
+/// The shape of RFC 9557 with a zone: whether such a day exists is for who reads the calendar.
+fn is_zoned_date(line: &str) -> bool {
+    let shape = b"dddd-dd-ddTdd:dd:dd";
+    let bytes = line.as_bytes();
+    bytes.len() > shape.len()
+        && bytes.iter().zip(shape).all(|(b, s)| if *s == b'd' { b.is_ascii_digit() } else { b == s })
+        && line.ends_with(']')
+        && line.contains('[')
+}
+
+fn describe(field_type: FieldType) -> &'static str {
+    match field_type {
+        FieldType::Text => "text",
+        FieldType::Number => "a whole number",
+        FieldType::Set => "a list of short texts",
+        FieldType::Blobs => "a list of attachments",
+        FieldType::Extra => "keys with JSON values",
+        _ => "one line of text",
+    }
+}
