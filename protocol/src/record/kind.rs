@@ -19,6 +19,8 @@ pub struct Kind {
     pub help: &'static str,
     /// The fields of its own; [`COMMON`] come before them.
     pub own_fields: &'static [Field],
+    /// The text field that a Markdown file's body goes to.
+    pub body: &'static str,
     /// The states it may be in; empty where it has none.
     pub states: &'static [&'static str],
     /// The state of one that is shared without saying so.

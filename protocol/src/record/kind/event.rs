@@ -8,13 +8,14 @@ pub(super) const EVENT: Kind = Kind {
     label: "Event",
     help: "A TeachMeet, training day, hub meeting or conference",
     own_fields: &FIELDS,
+    body: "programme",
     states: &["tentative", "confirmed", "cancelled", "held"],
     shared_state: Some("confirmed"),
     open: false,
 };
 
 const FIELDS: [Field; 9] = [
-    field("body", "Programme", FieldType::Text, "What happens, in Markdown"),
+    field("programme", "Programme", FieldType::Text, "What happens, in Markdown"),
     field("attachments", "Attachments", FieldType::Blobs, "Files that belong to it"),
     field(
         "form",

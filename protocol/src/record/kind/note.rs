@@ -8,6 +8,7 @@ pub(super) const NOTE: Kind = Kind {
     label: "Research note",
     help: "What research or a trial found, and how far it carries",
     own_fields: &FIELDS,
+    body: "body",
     states: &["draft", "published", "withdrawn"],
     shared_state: Some("published"),
     open: true,

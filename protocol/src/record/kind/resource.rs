@@ -8,6 +8,7 @@ pub(super) const RESOURCE: Kind = Kind {
     label: "Resource",
     help: "Something to teach with: a lesson, a worksheet, a display",
     own_fields: &FIELDS,
+    body: "body",
     states: &["draft", "published", "superseded", "withdrawn"],
     shared_state: Some("published"),
     open: false,

@@ -8,6 +8,7 @@ pub(super) const SCHOOL: Kind = Kind {
     label: "School",
     help: "A school's profile: who it is, what it is good at, what it looks for",
     own_fields: &FIELDS,
+    body: "body",
     states: &[],
     shared_state: None,
     open: false,
