@@ -54,8 +54,9 @@ pub const DECISION: usize = 64 << 10;
 
 // Local.
 
-/// One frame of a session, bytes, after compression: what a 2 GB machine can hold for many peers.
-pub const FRAME: usize = 1 << 20;
+/// One frame of a session, bytes, as it travels: a batch of 1 MiB that does not compress, and what
+/// the frame adds to it.
+pub const FRAME: usize = (1 << 20) + (64 << 10);
 /// One frame after expansion, bytes: a batch of entries and their payloads.
 pub const FRAME_EXPANDED: usize = 4 << 20;
 /// Entries in one batch (§4.5).

@@ -5,3 +5,13 @@
 
 pub mod field;
 pub mod kind;
+
+mod card;
+mod force;
+
+pub use card::Card;
+pub use force::{Held, InForce, in_force};
+mod stub;
+pub use stub::{Document, write_genesis};
+use stub::{change, view};
+pub use view::View;

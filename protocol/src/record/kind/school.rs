@@ -14,7 +14,7 @@ pub(super) const SCHOOL: Kind = Kind {
     open: false,
 };
 
-const FIELDS: [Field; 7] = [
+const FIELDS: [Field; 8] = [
     field(
         "phase",
         "Phase",
@@ -29,5 +29,6 @@ const FIELDS: [Field; 7] = [
     field("contact", "Contact", FieldType::Line, "Whom to ask"),
     field("strengths", "Strengths", FieldType::Set, "What it is good at and offers"),
     field("needs", "Needs", FieldType::Set, "What it looks for"),
+    field("addresses", "Network addresses", FieldType::Set, "Where its nodes listen; kept by the node itself"),
     field("body", "About", FieldType::Text, "What else partners should know, in Markdown"),
 ];

@@ -1,0 +1,140 @@
+//! Reading what is durable: lists, records, histories. Needs only a [`Read`], so that a snapshot can
+//! be read beside the replica that writes.
+
+use crate::bytes;
+use crate::fault::Fault;
+use crate::id::{ChangeHash, EntryId, IdPrefix, RecordId, SchoolId, SpaceId};
+use crate::log::EntryKind;
+use crate::record::{Card, Held, View, in_force};
+use crate::replica::{RecordRow, card_of, changes, read_entry, source_key};
+use crate::store::{Read, Table};
+use crate::time::Timestamp;
+
+/// A record in full.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// What lists show.
+    pub card: Card,
+    /// What is in it.
+    pub view: View,
+    /// Each change in force, each after what it depends on.
+    pub history: Vec<Version>,
+}
+
+/// One change of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// The entry that carries it.
+    pub entry: EntryId,
+    /// The change.
+    pub change: ChangeHash,
+    /// The school whose writer signed it.
+    pub school: SchoolId,
+    /// The person, as their school's node named them.
+    pub author: String,
+    /// When, by the clock of who made it.
+    pub clock: Timestamp,
+    /// Whether it began the record.
+    pub genesis: bool,
+}
+
+/// What a prefix of an id leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// No record.
+    Nothing,
+    /// This one.
+    One(RecordId),
+    /// More than one: these, and perhaps others.
+    Many(Vec<RecordId>),
+}
+
+/// Reads records.
+#[derive(Debug, Clone, Copy)]
+pub struct Catalogue<'a, R>(pub &'a R);
+
+impl<R: Read> Catalogue<'_, R> {
+    /// The card of a record.
+    pub fn card(&self, record: &RecordId) -> Result<Option<Card>, Fault> {
+        self.0.get(Table::Cards, &record.0)?.map(|value| bytes::decode(&value, "card")).transpose()
+    }
+    /// How many records there are, of all spaces.
+    pub fn count(&self) -> Result<u64, Fault> {
+        let mut count = 0;
+        self.0.scan(Table::Cards, &[], &[], &mut |_, _| {
+            count += 1;
+            Ok(true)
+        })?;
+        Ok(count)
+    }
+    /// Visits the cards of a space, the last changed first, until `visit` says false.
+    pub fn newest(&self, space: &SpaceId, visit: &mut dyn FnMut(Card) -> bool) -> Result<(), Fault> {
+        self.0.scan(Table::Recent, &space.0, &[], &mut |key, _| {
+            let id = key.last_chunk::<32>().copied().ok_or(Fault::Malformed { what: "key" })?;
+            Ok(self.card(&RecordId(id))?.is_none_or(&mut *visit))
+        })
+    }
+    /// The record that a shortened id names.
+    pub fn find(&self, prefix: &IdPrefix) -> Result<Found, Fault> {
+        let mut found = Vec::new();
+        self.0.scan(Table::Cards, &[], &prefix.lower_bound(), &mut |key, _| {
+            let id = RecordId(key.try_into().map_err(|_| Fault::Malformed { what: "key" })?);
+            if prefix.matches(&id.0) {
+                found.push(id);
+            }
+            Ok(prefix.matches(&id.0) && found.len() < 10)
+        })?;
+        Ok(match found[..] {
+            [] => Found::Nothing,
+            [one] => Found::One(one),
+            _ => Found::Many(found),
+        })
+    }
+    /// The record that a school shared in a space from a source.
+    pub fn by_source(&self, space: SpaceId, school: SchoolId, source: &str) -> Result<Option<RecordId>, Fault> {
+        let value = self.0.get(Table::Sources, &source_key(space, school, source))?;
+        value.map(|id| id.try_into().map(RecordId).map_err(|_| Fault::Malformed { what: "source" })).transpose()
+    }
+    /// The profile of a school in a space.
+    pub fn profile(&self, space: &SpaceId, school: &SchoolId) -> Result<Option<Card>, Fault> {
+        let key = [space.0, school.0].concat();
+        let Some(id) = self.0.get(Table::Profiles, &key)? else { return Ok(None) };
+        self.card(&RecordId(id.try_into().map_err(|_| Fault::Malformed { what: "profile" })?))
+    }
+    /// A record in full; nothing where it is not here, or its genesis is not.
+    pub fn record(&self, record: &RecordId) -> Result<Option<Record>, Fault> {
+        let Some((row, held)) = self.held(record)? else { return Ok(None) };
+        let force = in_force(&held);
+        let Some(card) = card_of(*record, &row, &held, self.card(record)?.as_ref()) else { return Ok(None) };
+        let view = View::of(&changes(&held, &force.order)).unwrap_or_else(|_| View {
+            kind: card.kind.clone(),
+            fields: card.fields.clone(),
+            conflicts: std::collections::BTreeMap::new(),
+            heads: card.heads.clone(),
+        });
+        let version = |(place, change): (&usize, &ChangeHash)| {
+            let Held { entry, school } = &held[*place];
+            let author = entry.payload().and_then(|payload| payload.read().ok()).map(|(author, _)| author.to_owned());
+            Version {
+                entry: entry.id(),
+                change: *change,
+                school: *school,
+                author: author.unwrap_or_default(),
+                clock: entry.header().clock,
+                genesis: entry.header().kind == EntryKind::Genesis,
+            }
+        };
+        let history = force.order.iter().zip(&force.hashes).map(version).collect();
+        Ok(Some(Record { card, view, history }))
+    }
+    /// The entries held about a record.
+    fn held(&self, record: &RecordId) -> Result<Option<(RecordRow, Vec<Held>)>, Fault> {
+        let Some(value) = self.0.get(Table::Records, &record.0)? else { return Ok(None) };
+        let row = RecordRow::read(&value)?;
+        let mut held = Vec::with_capacity(row.entries.len());
+        for (place, school) in &row.entries {
+            held.push(Held { entry: read_entry(self.0, *place)?, school: *school });
+        }
+        Ok(Some((row, held)))
+    }
+}

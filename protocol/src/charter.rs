@@ -1,0 +1,17 @@
+//! Who belongs to a space: a chain of decisions with operations beside it (§3).
+//!
+//! A [`Decision`] needs the yes of more than half of the stewards; an [`Operation`] one school.
+//! [`resolve`] is one pure function from them to members, writers and cuts. [`Charter`] is what is
+//! held of one space, with its result at hand.
+
+mod decision;
+mod held;
+mod operation;
+mod resolve;
+mod ticket;
+
+pub use decision::{Body, Complete, Decision, Founding, Vote};
+pub use held::{Actor, Charter, Missing, Positions};
+pub use operation::{Act, Admission, Enrolment, Operation, Retirement};
+pub use resolve::{Cut, Member, Resolved, Role, Writer, resolve};
+pub use ticket::{Invitation, NotATicket, Redemption, Ticket};

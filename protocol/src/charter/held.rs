@@ -1,0 +1,372 @@
+//! What is held of one space's charter, and how two nodes bring theirs level (§4.2).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::decision::{Complete, Decision, Founding, Vote};
+use super::operation::{Act, Admission, Enrolment, Header, Operation, Retirement};
+use super::resolve::{Resolved, Role, resolve};
+use crate::bytes;
+use crate::fault::Fault;
+use crate::hash;
+use crate::id::{DecisionId, DeviceId, LinkId, OperationId, SchoolId, SpaceId, TicketId, WriterId};
+use crate::identity::{Domain, IdentityChain, SecretKey};
+use crate::limits;
+
+/// How far a node holds a charter: enough for another to send what is missing.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Positions {
+    /// How many decisions.
+    pub decisions: u32,
+    /// For each device, how many operations.
+    pub operations: BTreeMap<DeviceId, u32>,
+    /// For each school, how many links of its identity chain, the inception counted.
+    pub identities: BTreeMap<SchoolId, u32>,
+}
+
+impl Positions {
+    /// Counts these parts as held too.
+    pub fn cover(&mut self, parts: &Missing) {
+        let at_least = |held: &mut u32, n: u32| *held = (*held).max(n);
+        for complete in &parts.decisions {
+            at_least(&mut self.decisions, complete.decision.number() + 1);
+        }
+        for operation in &parts.operations {
+            at_least(self.operations.entry(operation.device()).or_default(), operation.number());
+        }
+        for chain in &parts.identities {
+            let links = u32::try_from(chain.links().len() + 1).unwrap_or(u32::MAX);
+            at_least(self.identities.entry(chain.school()).or_default(), links);
+        }
+    }
+}
+
+/// Parts of a charter: what one node sends another, and what turned out to be new.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Missing {
+    /// Identity chains, whole.
+    pub identities: Vec<IdentityChain>,
+    /// Decisions in order.
+    pub decisions: Vec<Complete>,
+    /// Operations, those of one device in order.
+    pub operations: Vec<Operation>,
+}
+
+impl Missing {
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.identities.is_empty() && self.decisions.is_empty() && self.operations.is_empty()
+    }
+    /// Splits it into parts that each fit a frame, in an order in which each can be admitted.
+    pub fn parts(self) -> Vec<Self> {
+        let room = limits::FRAME / 2;
+        let mut parts = vec![Self::default()];
+        let mut size = 0;
+        let mut place = |parts: &mut Vec<Self>, bytes: usize| {
+            size += bytes;
+            if size > room {
+                parts.push(Self::default());
+                size = bytes;
+            }
+            parts.len() - 1
+        };
+        for chain in self.identities {
+            let at = place(&mut parts, bytes::encode(&chain).len());
+            parts[at].identities.push(chain);
+        }
+        for complete in self.decisions {
+            let at = place(&mut parts, bytes::encode(&complete).len());
+            parts[at].decisions.push(complete);
+        }
+        for operation in self.operations {
+            let at = place(&mut parts, bytes::encode(&operation).len());
+            parts[at].operations.push(operation);
+        }
+        parts
+    }
+}
+
+/// A charter as held, with what it resolves to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Charter {
+    space: SpaceId,
+    decisions: Vec<Complete>,
+    operations: BTreeMap<DeviceId, Vec<Operation>>,
+    identities: BTreeMap<SchoolId, IdentityChain>,
+    resolved: Resolved,
+}
+
+/// The device that acts, and for whom.
+#[derive(Debug, Clone, Copy)]
+pub struct Actor<'a> {
+    /// The school's identity chain.
+    pub school: &'a IdentityChain,
+    /// The device's key.
+    pub device: &'a SecretKey,
+}
+
+impl Charter {
+    /// Nothing yet of a space that others founded.
+    pub fn empty(space: SpaceId) -> Self {
+        Self {
+            space,
+            decisions: Vec::new(),
+            operations: BTreeMap::new(),
+            identities: BTreeMap::new(),
+            resolved: Resolved::default(),
+        }
+    }
+    /// Founds a space.
+    pub fn found(founding: &Founding, actor: Actor<'_>) -> Result<(Self, Missing), Fault> {
+        let school = actor.school.school();
+        let decision = Decision::found(founding, (school, actor.school.head()));
+        let votes = vec![Vote::sign(decision.id(), school, true, actor.device)];
+        let mut charter = Self::empty(decision.space());
+        let complete = Complete { decision, votes };
+        let new = charter.admit(Missing {
+            identities: vec![actor.school.clone()],
+            decisions: vec![complete],
+            operations: Vec::new(),
+        })?;
+        Ok((charter, new))
+    }
+    /// The space.
+    pub fn space(&self) -> SpaceId {
+        self.space
+    }
+    /// What it resolves to.
+    pub fn resolved(&self) -> &Resolved {
+        &self.resolved
+    }
+    /// The identity chains it came with.
+    pub fn identities(&self) -> &BTreeMap<SchoolId, IdentityChain> {
+        &self.identities
+    }
+    /// The member school that a device acts for.
+    pub fn school_of(&self, device: &DeviceId) -> Option<SchoolId> {
+        let acts = |school: &&SchoolId| self.identities.get(*school).is_some_and(|c| c.rights(device).is_some());
+        self.resolved.members.keys().find(acts).copied()
+    }
+    /// Equal exactly when the same complete decisions, operations and identity heads are held (§4.1).
+    pub fn hash(&self) -> [u8; 32] {
+        let mut ids = Vec::new();
+        for complete in &self.decisions {
+            ids.extend_from_slice(&complete.decision.id().0);
+        }
+        for operation in self.operations.values().flatten() {
+            ids.extend_from_slice(&operation.id().0);
+        }
+        for chain in self.identities.values() {
+            ids.extend_from_slice(&chain.head().0);
+        }
+        hash::CHARTER_STATE.hash(&[&self.space.0, &ids])
+    }
+    /// How far it is held.
+    pub fn positions(&self) -> Positions {
+        let count = |n: usize| u32::try_from(n).expect("bounded by the limits of a charter");
+        Positions {
+            decisions: count(self.decisions.len()),
+            operations: self.operations.iter().map(|(device, ops)| (*device, count(ops.len()))).collect(),
+            identities: self.identities.iter().map(|(s, chain)| (*s, count(chain.links().len() + 1))).collect(),
+        }
+    }
+    /// What a node at `positions` lacks.
+    pub fn missing(&self, positions: &Positions) -> Missing {
+        let operations = |(device, ops): (&DeviceId, &Vec<Operation>)| {
+            let has = positions.operations.get(device).map_or(0, |n| *n as usize);
+            ops.iter().skip(has).cloned().collect::<Vec<_>>()
+        };
+        let lacks = |(school, chain): &(&SchoolId, &IdentityChain)| {
+            positions.identities.get(school).is_none_or(|n| (*n as usize) < chain.links().len() + 1)
+        };
+        Missing {
+            identities: self.identities.iter().filter(lacks).map(|(_, chain)| chain.clone()).collect(),
+            decisions: self.decisions.iter().skip(positions.decisions as usize).cloned().collect(),
+            operations: self.operations.iter().flat_map(operations).collect(),
+        }
+    }
+    /// Everything.
+    pub fn whole(&self) -> Missing {
+        self.missing(&Positions::default())
+    }
+
+    /// Takes in what is rightly signed and continues what is held; gives back what was new.
+    ///
+    /// What is held already is passed over. The first thing that cannot be held is a fault of whoever
+    /// sent it; then nothing of `offered` is taken.
+    pub fn admit(&mut self, offered: Missing) -> Result<Missing, Fault> {
+        let mut next = self.clone();
+        let mut new = Missing::default();
+        for chain in offered.identities {
+            if next.take_identity(&chain)? {
+                new.identities.push(chain);
+            }
+        }
+        for complete in offered.decisions {
+            if next.take_decision(&complete)? {
+                new.decisions.push(complete);
+            }
+        }
+        for operation in offered.operations {
+            if next.take_operation(&operation)? {
+                new.operations.push(operation);
+            }
+        }
+        next.resolve();
+        // Chains of schools that nothing here speaks of are not kept.
+        let named = |school: &SchoolId| {
+            next.resolved.members.contains_key(school)
+                || next.operations.values().flatten().any(|op| op.school() == *school)
+                || next.operations.values().flatten().any(|op| matches!(op.act(), Act::Admit(a) if a.school == *school))
+        };
+        new.identities.retain(|chain| named(&chain.school()));
+        let kept: Vec<SchoolId> = next.identities.keys().filter(|school| named(school)).copied().collect();
+        next.identities.retain(|school, _| kept.contains(school));
+        *self = next;
+        Ok(new)
+    }
+
+    fn take_identity(&mut self, chain: &IdentityChain) -> Result<bool, Fault> {
+        let what = "identity chain";
+        match self.identities.get(&chain.school()) {
+            Some(held) if held.links().starts_with(chain.links()) => Ok(false),
+            Some(held) if !chain.links().starts_with(held.links()) => Err(Fault::Chain { what }),
+            None if self.identities.len() > 2 * limits::LIVE_ADMISSIONS => {
+                Err(Fault::TooLarge { what: "charter", most: limits::LIVE_ADMISSIONS as u64 })
+            }
+            _ => {
+                self.identities.insert(chain.school(), chain.clone());
+                Ok(true)
+            }
+        }
+    }
+
+    fn take_decision(&mut self, complete: &Complete) -> Result<bool, Fault> {
+        let decision = &complete.decision;
+        let number = decision.number() as usize;
+        if self.decisions.get(number).is_some_and(|held| held.decision.id() == decision.id()) {
+            return Ok(false);
+        }
+        if decision.space() != self.space || number != self.decisions.len() {
+            return Err(Fault::Chain { what: "decision" });
+        }
+        self.decisions.push(complete.clone());
+        self.resolve();
+        if self.resolved.head == (decision.number(), decision.id()) {
+            Ok(true)
+        } else {
+            Err(Fault::Chain { what: "decision" })
+        }
+    }
+
+    fn take_operation(&mut self, operation: &Operation) -> Result<bool, Fault> {
+        let header = operation.header();
+        let certified = |chain: &IdentityChain| chain.rights(&header.device).is_some();
+        let known = self.identities.get(&header.school).is_some_and(certified);
+        let chain = self.operations.entry(header.device).or_default();
+        let place = header.number as usize - 1;
+        if chain.get(place).is_some_and(|held| held.id() == operation.id()) {
+            return Ok(false);
+        }
+        let prev = chain.last().map_or_else(OperationId::default, Operation::id);
+        let continues = place == chain.len() && header.prev == prev && header.space == self.space;
+        if !known || !continues || u64::from(header.number) > limits::DEVICE_OPERATIONS {
+            return Err(Fault::Chain { what: "operation" });
+        }
+        operation.verify()?;
+        chain.push(operation.clone());
+        Ok(true)
+    }
+
+    fn resolve(&mut self) {
+        self.resolved = resolve(&self.decisions, self.operations.values().flatten(), &self.identities);
+    }
+
+    /// Signs the next operation of a device and takes it in.
+    fn operate(&mut self, actor: Actor<'_>, identities: Vec<IdentityChain>, act: &Act) -> Result<Missing, Fault> {
+        let device = actor.device.public();
+        let chain = self.operations.get(&device).map_or(&[][..], Vec::as_slice);
+        let header = Header {
+            space: self.space,
+            school: actor.school.school(),
+            identity: actor.school.head(),
+            device,
+            number: u32::try_from(chain.len() + 1).map_err(|_| Fault::Chain { what: "operation" })?,
+            prev: chain.last().map_or_else(OperationId::default, Operation::id),
+            anchor: self.resolved.head,
+        };
+        let operation = Operation::sign(&header, act, actor.device);
+        self.admit(Missing { identities, decisions: Vec::new(), operations: vec![operation] })
+    }
+
+    /// Admits a school that accepted. Refused where the acting school is no steward.
+    pub fn admit_school(
+        &mut self,
+        actor: Actor<'_>,
+        joiner: IdentityChain,
+        admission: &Admission,
+    ) -> Result<Missing, Fault> {
+        let school = actor.school.school();
+        if self.resolved.role(&school) != Some(Role::Steward) {
+            return Err(Fault::NoRight { school, act: "admit a school" });
+        }
+        if self.resolved.members.len() >= limits::LIVE_ADMISSIONS {
+            return Err(Fault::TooLarge { what: "cluster", most: limits::LIVE_ADMISSIONS as u64 });
+        }
+        let mut next = self.clone();
+        let new = next.operate(actor, vec![joiner], &Act::Admit(admission.clone()))?;
+        if !next.resolved.members.contains_key(&admission.school) {
+            return Err(Fault::NoRight { school: admission.school, act: "join" });
+        }
+        *self = next;
+        Ok(new)
+    }
+    /// Enrols a writer of the acting device.
+    pub fn enrol(&mut self, actor: Actor<'_>, writer: &SecretKey) -> Result<Missing, Fault> {
+        let school = actor.school.school();
+        let member = *self.resolved.members.get(&school).ok_or(Fault::NoSuchSpace)?;
+        let consent = Enrolment::consent_hash(self.space, school, actor.device.public());
+        let act = Act::Enrol(Enrolment {
+            admission: member.admission,
+            writer: writer.public(),
+            consent: writer.sign(Domain::Consent, &consent),
+        });
+        let mut next = self.clone();
+        let new = next.operate(actor, vec![actor.school.clone()], &act)?;
+        if !next.resolved.writers.contains_key(&writer.public::<WriterId>()) {
+            return Err(Fault::NoRight { school, act: "write" });
+        }
+        *self = next;
+        Ok(new)
+    }
+    /// Ends the log of a writer of the acting device at what stands.
+    pub fn retire(&mut self, actor: Actor<'_>, retirement: Retirement) -> Result<Missing, Fault> {
+        self.operate(actor, Vec::new(), &Act::Retire(retirement))
+    }
+    /// What the next decision would be: its number, the one before, what it has seen, who signs.
+    fn proposal(&self) -> (u32, DecisionId, Vec<(DeviceId, u32, OperationId)>, Vec<(SchoolId, LinkId)>) {
+        let (number, prev) = self.resolved.head;
+        let seen =
+            self.operations.iter().filter_map(|(device, ops)| ops.last().map(|op| (*device, op.number(), op.id())));
+        let signers = self.resolved.stewards().filter_map(|s| self.identities.get(&s).map(|chain| (s, chain.head())));
+        (number + 1, prev, seen.collect(), signers.collect())
+    }
+    /// Makes a member a steward, where the acting school's yes is enough: it is the only steward.
+    pub fn promote(&mut self, actor: Actor<'_>, school: SchoolId) -> Result<Missing, Fault> {
+        let by = actor.school.school();
+        if !self.resolved.members.contains_key(&school) {
+            return Err(Fault::NoRight { school, act: "be a steward before it belongs" });
+        }
+        let (number, prev, seen, signers) = self.proposal();
+        let decision = Decision::promote(self.space, number, prev, &seen, &signers, school);
+        let votes = vec![Vote::sign(decision.id(), by, true, actor.device)];
+        let complete = Complete { decision, votes };
+        let offered = Missing { decisions: vec![complete], ..Missing::default() };
+        self.admit(offered).map_err(|_| Fault::NoRight { school: by, act: "decide alone" })
+    }
+    /// Who was admitted with a ticket.
+    pub fn redeemed(&self, ticket: &TicketId) -> Option<SchoolId> {
+        self.resolved.tickets.get(ticket).copied()
+    }
+}

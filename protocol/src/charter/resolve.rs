@@ -1,0 +1,226 @@
+//! One pure function from what is held of a charter to members, writers and cuts (§3.7).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::decision::{Body, Complete};
+use super::operation::{Act, Operation};
+use crate::id::{DecisionId, DeviceId, EntryId, OperationId, SchoolId, TicketId, WriterId};
+use crate::identity::{IdentityChain, Rights};
+
+/// What a school may do in a space (§3.5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Holds what the others share.
+    Reader,
+    /// Shares as well.
+    Contributor,
+    /// Admits others and signs decisions as well.
+    Steward,
+}
+
+impl Role {
+    pub(super) fn byte(self) -> u8 {
+        match self {
+            Self::Reader => 1,
+            Self::Contributor => 2,
+            Self::Steward => 3,
+        }
+    }
+    /// The role of an admission; nobody is admitted as a steward.
+    pub(super) fn admitted(byte: u8) -> Option<Self> {
+        match byte {
+            1 => Some(Self::Reader),
+            2 => Some(Self::Contributor),
+            _ => None,
+        }
+    }
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Reader => "reader",
+            Self::Contributor => "contributor",
+            Self::Steward => "steward",
+        }
+    }
+}
+
+/// A school that belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// What it may do.
+    pub role: Role,
+    /// The admission that it belongs by; the space's id for the school that founded it.
+    pub admission: OperationId,
+}
+
+/// Where a log ends for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cut {
+    /// How many entries stand.
+    pub next: u64,
+    /// The last of them; zero where none does.
+    pub head: EntryId,
+}
+
+/// A writer that is enrolled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Writer {
+    /// Its school.
+    pub school: SchoolId,
+    /// The device that writes.
+    pub device: DeviceId,
+    /// Where its log ends, where it does.
+    pub cut: Option<Cut>,
+}
+
+/// Who belongs, who writes, where logs end.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Resolved {
+    /// The name of the space.
+    pub name: String,
+    /// The rules that new records live under.
+    pub rules: u16,
+    /// The last complete decision.
+    pub head: (u32, DecisionId),
+    /// The schools that belong.
+    pub members: BTreeMap<SchoolId, Member>,
+    /// The writers that were ever enrolled and stand.
+    pub writers: BTreeMap<WriterId, Writer>,
+    /// Tickets that admitted someone.
+    pub tickets: BTreeMap<TicketId, SchoolId>,
+}
+
+impl Resolved {
+    /// What a school may do; nothing where it does not belong.
+    pub fn role(&self, school: &SchoolId) -> Option<Role> {
+        self.members.get(school).map(|member| member.role)
+    }
+    /// The schools that decide.
+    pub fn stewards(&self) -> impl Iterator<Item = SchoolId> + '_ {
+        self.members.iter().filter(|(_, member)| member.role == Role::Steward).map(|(school, _)| *school)
+    }
+    /// Whether these yeses are more than half of the stewards.
+    fn completes(&self, complete: &Complete, identities: &BTreeMap<SchoolId, IdentityChain>) -> bool {
+        let decision = &complete.decision;
+        let id = decision.id();
+        let stewards: Vec<SchoolId> = self.stewards().collect();
+        let said_yes = |school: &SchoolId| {
+            let listed = decision.signers().iter().any(|(signer, _)| signer == school);
+            let rights = |device| identities.get(school).and_then(|chain| chain.rights(device));
+            listed
+                && complete.votes.iter().any(|vote| {
+                    vote.yes
+                        && vote.school == *school
+                        && rights(&vote.device).is_some_and(|rights| rights.include(Rights::GOVERN))
+                        && vote.verify(id).is_ok()
+                })
+        };
+        stewards.iter().filter(|school| said_yes(school)).count() * 2 > stewards.len()
+    }
+    /// The state before the first decision that `founder` is about to make.
+    fn founded_by(founder: SchoolId, space: OperationId) -> Self {
+        let member = Member { role: Role::Steward, admission: space };
+        Self { members: BTreeMap::from([(founder, member)]), ..Self::default() }
+    }
+}
+
+/// Resolves a charter.
+///
+/// `decisions` in order of their numbers; the chain ends at the first one that does not continue it
+/// or is not complete. `operations` in any order, each verified. The result does not depend on the
+/// order of arrival.
+pub fn resolve<'a>(
+    decisions: impl IntoIterator<Item = &'a Complete>,
+    operations: impl IntoIterator<Item = &'a Operation>,
+    identities: &BTreeMap<SchoolId, IdentityChain>,
+) -> Resolved {
+    let mut operations: Vec<&Operation> = operations.into_iter().collect();
+    operations.sort_by_key(|op| (op.header().anchor.0, op.device(), op.number()));
+    let mut operations = operations.into_iter().peekable();
+    let mut state = Resolved::default();
+    let mut standing = Vec::new();
+    for (number, complete) in (0u32..).zip(decisions) {
+        let decision = &complete.decision;
+        if decision.number() != number || (number > 0 && decision.prev() != state.head.1) {
+            break;
+        }
+        if number == 0 {
+            let Some((founder, _)) = decision.signers().first() else { break };
+            state = Resolved::founded_by(*founder, OperationId(decision.id().0));
+        }
+        if !state.completes(complete, identities) {
+            if number == 0 {
+                return Resolved::default();
+            }
+            break;
+        }
+        match decision.body() {
+            Body::Founding(founding) => {
+                state.name.clone_from(&founding.name);
+                state.rules = founding.rules;
+            }
+            Body::Promote(school) => {
+                if let Some(member) = state.members.get_mut(school) {
+                    member.role = Role::Steward;
+                }
+            }
+        }
+        state.head = (number, decision.id());
+        while let Some(operation) = operations.next_if(|op| op.header().anchor.0 <= number) {
+            if operation.header().anchor == state.head {
+                standing.push(operation);
+                admit(&mut state, operation, identities);
+            }
+        }
+    }
+    // Whether a writer is enrolled depends on the admission alone, not on the order of devices.
+    for operation in &standing {
+        enrol(&mut state, operation, identities);
+    }
+    for operation in &standing {
+        retire(&mut state, operation);
+    }
+    state
+}
+
+/// What the device of an operation may do for its school.
+fn rights(operation: &Operation, identities: &BTreeMap<SchoolId, IdentityChain>) -> Option<Rights> {
+    let chain = identities.get(&operation.school())?;
+    if chain.contains(&operation.header().identity) { chain.rights(&operation.device()) } else { None }
+}
+
+/// Admits a school where a steward with the right to govern says so and the school accepted.
+fn admit(state: &mut Resolved, operation: &Operation, identities: &BTreeMap<SchoolId, IdentityChain>) {
+    let Act::Admit(admission) = operation.act() else { return };
+    let governs = |rights: Option<Rights>| rights.is_some_and(|rights| rights.include(Rights::GOVERN));
+    let may = state.role(&operation.school()) == Some(Role::Steward) && governs(rights(operation, identities));
+    let accepted = governs(identities.get(&admission.school).and_then(|chain| chain.rights(&admission.device)));
+    if may && accepted && !state.members.contains_key(&admission.school) {
+        let member = Member { role: admission.role, admission: operation.id() };
+        state.members.insert(admission.school, member);
+        state.tickets.insert(admission.ticket, admission.school);
+    }
+}
+
+/// Enrols a writer where the admission that it names stands.
+fn enrol(state: &mut Resolved, operation: &Operation, identities: &BTreeMap<SchoolId, IdentityChain>) {
+    let Act::Enrol(enrolment) = operation.act() else { return };
+    let (school, device) = (operation.school(), operation.device());
+    let member = state.members.get(&school);
+    let may = member.is_some_and(|m| m.admission == enrolment.admission && m.role > Role::Reader);
+    if may && rights(operation, identities).is_some_and(|rights| rights.include(Rights::WRITE)) {
+        state.writers.entry(enrolment.writer).or_insert(Writer { school, device, cut: None });
+    }
+}
+
+/// Ends the log of a writer where its own device says so.
+fn retire(state: &mut Resolved, operation: &Operation) {
+    let Act::Retire(retirement) = operation.act() else { return };
+    let writer = state.writers.get_mut(&retirement.writer);
+    if let Some(writer) = writer.filter(|w| w.device == operation.device() && w.school == operation.school()) {
+        writer.cut.get_or_insert(Cut { next: retirement.next, head: retirement.head });
+    }
+}

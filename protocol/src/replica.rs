@@ -1,0 +1,293 @@
+//! The one place where all rules meet: commits local edits, admits remote entries, answers sessions.
+//!
+//! Everything is *staged* first and seen at once by what is staged after it; [`Replica::flush`] makes
+//! it durable in one batch and says what changed. Until then nothing is acknowledged, sent or shown.
+//! If the store fails once, the replica stops writing for good: what is durable is known again only
+//! after it was opened anew (6-promises, rule 1).
+
+mod commit;
+mod join;
+mod record;
+mod rows;
+mod space;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use commit::{Draft, Edit, EditFault};
+pub(crate) use record::{card_of, changes, source_key};
+pub(crate) use rows::{RecordRow, read_entry};
+pub use space::Space;
+
+use crate::charter::{Charter, Missing, Operation};
+use crate::entropy::Entropy;
+use crate::fault::Fault;
+use crate::hash;
+use crate::id::{DeviceId, RecordId, SchoolId, SpaceId, WriterId};
+use crate::identity::{IdentityChain, SecretKey};
+use crate::log::Verified;
+use crate::store::{Batch, Read, Store, Table};
+use crate::time::{Clock, Millis};
+use crate::{bytes, charter};
+
+/// Who this node is: its school, its device, and the secret of this life of its store.
+pub struct Local {
+    /// The school's identity chain; it certifies the device.
+    pub school: IdentityChain,
+    /// The device's key.
+    pub device: SecretKey,
+    /// Writers' keys come from it (§1.4): never in a backup, and never the same for two stores.
+    pub life: [u8; 32],
+}
+
+impl Local {
+    /// The key of this store's writer in a space.
+    fn writer(&self, space: SpaceId) -> SecretKey {
+        SecretKey::from_seed(&hash::WRITER.hash(&[&self.life, &space.0]))
+    }
+    fn actor(&self) -> charter::Actor<'_> {
+        charter::Actor { school: &self.school, device: &self.device }
+    }
+}
+
+/// What became durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Notice {
+    /// The charter of a space grew.
+    Charter(SpaceId),
+    /// A log grew.
+    Entries(SpaceId, WriterId),
+    /// A record is now something else.
+    Record(SpaceId, RecordId),
+}
+
+/// Whether an entry was new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admitted {
+    /// It is staged.
+    New,
+    /// It was held already.
+    Held,
+}
+
+/// One school's copy of its spaces.
+pub struct Replica<S> {
+    store: S,
+    me: Local,
+    spaces: BTreeMap<SpaceId, Space>,
+    staged: Batch,
+    notices: BTreeSet<Notice>,
+    entropy: Entropy,
+    clock: Clock,
+    next_log: u32,
+    packer: rows::Packer,
+    failed: Option<Fault>,
+}
+
+impl<S: Store> Replica<S> {
+    /// Opens what a store holds; an empty one holds no space yet.
+    pub fn open(store: S, me: Local, entropy: Entropy) -> Result<Self, Fault> {
+        let charters = read_charters(&store)?;
+        let mut replica = Self {
+            store,
+            me,
+            spaces: BTreeMap::new(),
+            staged: Batch::default(),
+            notices: BTreeSet::new(),
+            entropy,
+            clock: Clock::default(),
+            next_log: 0,
+            packer: rows::Packer::default(),
+            failed: None,
+        };
+        for (space, whole) in charters {
+            let mut charter = Charter::empty(space);
+            charter.admit(whole)?;
+            replica.spaces.insert(space, Space::durable(charter, &replica.me));
+        }
+        replica.open_logs()?;
+        Ok(replica)
+    }
+
+    fn open_logs(&mut self) -> Result<(), Fault> {
+        let mut logs = Vec::new();
+        self.store.scan(Table::Logs, &[], &[], &mut |key, value| {
+            let (space, writer) = rows::split_ids(key)?;
+            logs.push((SpaceId(space), WriterId(writer), rows::LogRow::read(value)?));
+            Ok(true)
+        })?;
+        for (space, writer, row) in logs {
+            self.next_log = self.next_log.max(row.log + 1);
+            if let Some(space) = self.spaces.get_mut(&space) {
+                space.restore_log(writer, row);
+            }
+        }
+        // Our clock goes on after our own last entries.
+        for space in self.spaces.values() {
+            let writer = space.own_writer();
+            if let Some(place) = space.last_place(&writer) {
+                let last = read_entry(&self.store, place)?;
+                self.clock.observe(last.header().clock, last.header().clock.millis());
+            }
+        }
+        Ok(())
+    }
+
+    /// Who this node is.
+    pub fn school(&self) -> SchoolId {
+        self.me.school.school()
+    }
+    /// The school's identity chain.
+    pub fn identity(&self) -> &IdentityChain {
+        &self.me.school
+    }
+    /// This node's device.
+    pub fn device(&self) -> DeviceId {
+        self.me.device.public()
+    }
+    /// The spaces that are held.
+    pub fn spaces(&self) -> impl Iterator<Item = (&SpaceId, &Space)> {
+        self.spaces.iter()
+    }
+    /// One space.
+    pub fn space(&self, id: &SpaceId) -> Result<&Space, Fault> {
+        self.spaces.get(id).ok_or(Fault::NoSuchSpace)
+    }
+    /// What is durable, to read from.
+    pub fn store(&self) -> &S {
+        &self.store
+    }
+    /// Gives the store back, without what was staged: what a crash leaves.
+    pub fn into_store(self) -> S {
+        self.store
+    }
+    /// The school's own space: without a name, with nobody else in it.
+    pub fn own_space(&self) -> Option<SpaceId> {
+        let own = |space: &Space| {
+            let resolved = space.charter().resolved();
+            resolved.name.is_empty() && resolved.members.keys().eq([&self.school()])
+        };
+        self.spaces.iter().find(|(_, space)| own(space)).map(|(id, _)| *id)
+    }
+
+    /// Makes all that is staged durable, or fails for good. Says what changed.
+    pub fn flush(&mut self) -> Result<Vec<Notice>, Fault> {
+        self.check()?;
+        if !self.staged.is_empty() {
+            let batch = core::mem::take(&mut self.staged);
+            if let Err(fault) = self.store.commit(batch) {
+                self.failed = Some(fault.clone());
+                return Err(fault);
+            }
+        }
+        for space in self.spaces.values_mut() {
+            space.became_durable();
+        }
+        Ok(core::mem::take(&mut self.notices).into_iter().collect())
+    }
+    /// Whether something waits for [`Self::flush`].
+    pub fn is_staged(&self) -> bool {
+        !self.staged.is_empty()
+    }
+    fn check(&self) -> Result<(), Fault> {
+        self.failed.clone().map_or(Ok(()), Err)
+    }
+
+    /// Takes in parts of a charter (§3); gives back what was new.
+    pub fn admit_charter(&mut self, space: SpaceId, offered: Missing) -> Result<Missing, Fault> {
+        self.check()?;
+        let new = self.space_mut(space)?.charter_mut().admit(offered)?;
+        self.stage_charter(space, &new);
+        Ok(new)
+    }
+
+    /// Holds an entry, if it may be held (§2.2): its writer is enrolled, it continues its log, and it
+    /// is not above a cut. Never asks for its payload, genesis or dependencies.
+    pub fn admit(&mut self, entry: Verified, now: Millis) -> Result<Admitted, Fault> {
+        self.check()?;
+        let header = entry.header();
+        let (id, writer) = (header.space, header.writer);
+        let space = self.space(&id)?;
+        let enrolled = space.charter().resolved().writers.get(&writer).ok_or(Fault::NotEnrolled(writer))?;
+        if enrolled.cut.is_some_and(|cut| header.seq >= cut.next) {
+            return Err(Fault::AboveCut(writer));
+        }
+        let next = space.staged_frontier().next(&writer);
+        if header.seq < next {
+            let place = space.place(&writer, header.seq).ok_or(Fault::Chain { what: "entry" })?;
+            let held = read_entry(&self.reader(), place)?;
+            let same = held.id() == entry.id();
+            return if same { Ok(Admitted::Held) } else { Err(Fault::Fork { writer, seq: header.seq }) };
+        }
+        if header.seq > next || header.prev != space.staged_frontier().head(&writer) {
+            return Err(Fault::Chain { what: "entry" });
+        }
+        self.clock.observe(header.clock, now);
+        self.stage_entry(&entry)?;
+        Ok(Admitted::New)
+    }
+
+    /// Reads through what is staged.
+    fn reader(&self) -> rows::Overlay<'_, S> {
+        rows::Overlay { staged: &self.staged, store: &self.store }
+    }
+    fn space_mut(&mut self, id: SpaceId) -> Result<&mut Space, Fault> {
+        self.spaces.get_mut(&id).ok_or(Fault::NoSuchSpace)
+    }
+
+    /// Stages an entry that may be held, and what its record is with it.
+    fn stage_entry(&mut self, entry: &Verified) -> Result<(), Fault> {
+        let header = entry.header();
+        let fresh = self.next_log;
+        let space = self.space_mut(header.space)?;
+        let place = space.append(header.writer, entry.id(), fresh);
+        let row = space.log_row(&header.writer);
+        self.next_log = self.next_log.max(place.log + 1);
+        let key = place.key();
+        self.staged.put(Table::Headers, key, entry.signed_bytes());
+        if let Some(payload) = entry.payload() {
+            let packed = self.packer.pack(payload.as_bytes());
+            self.staged.put(Table::Payloads, key, packed);
+        }
+        self.staged.put(Table::Logs, rows::join_ids(&header.space.0, &header.writer.0), row.to_bytes());
+        self.notices.insert(Notice::Entries(header.space, header.writer));
+        self.stage_record(entry, place)
+    }
+
+    fn stage_charter(&mut self, space: SpaceId, new: &Missing) {
+        if new.is_empty() {
+            return;
+        }
+        for complete in &new.decisions {
+            let key = [&space.0[..], &complete.decision.number().to_be_bytes()].concat();
+            self.staged.put(Table::Decisions, key, bytes::encode(complete));
+        }
+        for operation in &new.operations {
+            let key = [&space.0[..], &operation.device().0, &operation.number().to_be_bytes()].concat();
+            self.staged.put(Table::Operations, key, Vec::from(operation.clone()));
+        }
+        for chain in &new.identities {
+            self.staged.put(Table::Identities, rows::join_ids(&space.0, &chain.school().0), bytes::encode(chain));
+        }
+        self.notices.insert(Notice::Charter(space));
+    }
+}
+
+/// Reads all charters of a store.
+fn read_charters<R: Read>(store: &R) -> Result<BTreeMap<SpaceId, Missing>, Fault> {
+    let mut charters: BTreeMap<SpaceId, Missing> = BTreeMap::new();
+    let space = |key: &[u8]| key.first_chunk::<32>().copied().map(SpaceId).ok_or(Fault::Malformed { what: "key" });
+    store.scan(Table::Identities, &[], &[], &mut |key, value| {
+        charters.entry(space(key)?).or_default().identities.push(bytes::decode(value, "identity chain")?);
+        Ok(true)
+    })?;
+    store.scan(Table::Decisions, &[], &[], &mut |key, value| {
+        charters.entry(space(key)?).or_default().decisions.push(bytes::decode(value, "decision")?);
+        Ok(true)
+    })?;
+    store.scan(Table::Operations, &[], &[], &mut |key, value| {
+        let operation = Operation::try_from(value.to_vec())?;
+        charters.entry(space(key)?).or_default().operations.push(operation);
+        Ok(true)
+    })?;
+    Ok(charters)
+}

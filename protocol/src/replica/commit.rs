@@ -1,0 +1,226 @@
+//! Local edits: from fields to a signed entry.
+
+use std::collections::BTreeMap;
+
+use super::rows::RecordRow;
+use super::{Replica, record};
+use crate::charter::{Charter, Founding, Missing};
+use crate::fault::Fault;
+use crate::id::{ChangeHash, RecordId, SchoolId, SpaceId};
+use crate::limits;
+use crate::log::{Entry, EntryKind, Header, Payload};
+use crate::record::field::{Fields, Value};
+use crate::record::kind::{self, Invalid, Kind};
+use crate::record::{Document, Held, in_force, write_genesis};
+use crate::store::{Read, Store, Table};
+use crate::time::Millis;
+
+use super::rows::read_entry;
+
+/// A record to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    /// The space to share it in.
+    pub space: SpaceId,
+    /// The name of its kind.
+    pub kind: String,
+    /// Its fields; empty ones are left out.
+    pub fields: Fields,
+    /// The person who makes it.
+    pub author: String,
+    /// Whether every contributor may edit it; by its kind where nothing is said.
+    pub open: Option<bool>,
+}
+
+/// A change to make to a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edit {
+    /// The record.
+    pub record: RecordId,
+    /// The fields to set, and to what; an empty value removes one.
+    pub fields: BTreeMap<String, Value>,
+    /// The heads at which the fields were read; the present ones where nothing is said.
+    pub heads: Option<Vec<ChangeHash>>,
+    /// The person who makes it.
+    pub author: String,
+}
+
+/// Why a record was not made or changed. Nothing was staged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EditFault {
+    /// A kind that this program does not know.
+    #[error("there is no kind {0:?}")]
+    UnknownKind(String),
+    /// Fields that a record of this kind cannot have.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// No such record, or not all of it is here yet.
+    #[error("there is no such record here")]
+    NoSuchRecord,
+    /// The school does not own it, and it is not open.
+    #[error("only the school that made it may edit it; adapt a copy instead")]
+    NotOwner(SchoolId),
+    /// More than a record may hold.
+    #[error("the record is too large: {is} bytes, at most {most}; attach long texts as files")]
+    TooLarge {
+        /// How large it would be.
+        is: usize,
+        /// The bound.
+        most: usize,
+    },
+    /// The heads are not heads of this record, or the library failed on it.
+    #[error("this record cannot be edited here: {0}")]
+    Document(String),
+    /// The replica refused.
+    #[error(transparent)]
+    Refused(#[from] Fault),
+}
+
+impl<S: Store> Replica<S> {
+    /// Founds a space of this school's and enrols this store's writer in it.
+    pub fn found(&mut self, name: &str) -> Result<SpaceId, Fault> {
+        self.check()?;
+        let founding = Founding {
+            name: name.to_owned(),
+            rules: limits::RULES,
+            continues: SpaceId::default(),
+            nonce: self.entropy.array(),
+        };
+        let (mut charter, new) = Charter::found(&founding, self.me.actor())?;
+        let id = charter.space();
+        let enrolled = charter.enrol(self.me.actor(), &self.me.writer(id))?;
+        self.spaces.insert(id, super::Space::staged(charter, &self.me));
+        self.stage_charter(id, &new);
+        self.stage_charter(id, &enrolled);
+        Ok(id)
+    }
+
+    /// Makes a member a steward, where this school decides alone.
+    pub fn promote(&mut self, space: SpaceId, school: SchoolId) -> Result<Missing, Fault> {
+        self.check()?;
+        let space = self.spaces.get_mut(&space).ok_or(Fault::NoSuchSpace)?;
+        let new = space.charter_mut().promote(self.me.actor(), school)?;
+        let id = space.id();
+        self.stage_charter(id, &new);
+        Ok(new)
+    }
+
+    /// Makes a record.
+    pub fn create(&mut self, draft: &Draft, now: Millis) -> Result<RecordId, EditFault> {
+        self.check()?;
+        let kind = Kind::named(&draft.kind).ok_or_else(|| EditFault::UnknownKind(draft.kind.clone()))?;
+        kind::check(kind, &draft.fields)?;
+        let (writer, seq) = self.next_place(draft.space)?;
+        let record = Header::record_at(draft.space, writer, seq);
+        let header = self.header(draft.space, EntryKind::Genesis, record, 0, 1, now)?;
+        let header = Header { flags: u8::from(draft.open.unwrap_or(kind.open)), ..header };
+        let mut fields = draft.fields.clone();
+        fields.retain(|_, value| !value.is_empty());
+        fields.insert("kind".to_owned(), Value::Line(kind.name.to_owned()));
+        let change = write_genesis(header.actor(), &fields);
+        self.sign(header, &draft.author, &change)?;
+        Ok(record)
+    }
+
+    /// Changes a record; nothing where it would stay as it is.
+    pub fn edit(&mut self, edit: &Edit, now: Millis) -> Result<bool, EditFault> {
+        self.check()?;
+        let row = self.reader().get(Table::Records, &edit.record.0)?.ok_or(EditFault::NoSuchRecord)?;
+        let row = RecordRow::read(&row)?;
+        let owner = row.owner.ok_or(EditFault::NoSuchRecord)?;
+        if owner != self.school() && !row.open {
+            return Err(EditFault::NotOwner(owner));
+        }
+        let mut held = Vec::with_capacity(row.entries.len());
+        for (place, school) in &row.entries {
+            held.push(Held { entry: read_entry(&self.reader(), *place)?, school: *school });
+        }
+        let force = in_force(&held);
+        let document = Document::build(record::changes(&held, &force.order));
+        let mut document = document.map_err(|fault| EditFault::Document(fault.to_string()))?;
+        let fields = document.fields();
+        let kind = fields.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let kind = Kind::named(&kind).ok_or(EditFault::UnknownKind(kind))?;
+        for (name, value) in &edit.fields {
+            kind::check_field(kind, name, value)?;
+        }
+        let (writer, _) = self.next_place(row.space)?;
+        let change_seq = |lane: u8| {
+            let ours = |h: &&Held| h.entry.header().writer == writer && h.entry.header().lane == lane;
+            held.iter().filter(ours).map(|h| h.entry.header().change_seq).max().unwrap_or(0)
+        };
+        // An edit at older heads takes the lowest lane whose last change they contain (§2.3).
+        let contains = |lane: u8| {
+            let last = change_seq(lane);
+            let at = force.order.iter().position(|place| {
+                let header = held[*place].entry.header();
+                header.writer == writer && header.lane == lane && header.change_seq == last
+            });
+            last == 0
+                || at.is_some_and(|at| {
+                    edit.heads.as_ref().is_none_or(|heads| document.contains(heads, force.hashes[at]))
+                })
+        };
+        let lane = (0..=u8::MAX).find(|lane| contains(*lane)).ok_or(EditFault::NoSuchRecord)?;
+        let header = self.header(row.space, EntryKind::Change, edit.record, lane, change_seq(lane) + 1, now)?;
+        let change = document.edit(header.actor(), edit.heads.as_deref(), &edit.fields);
+        let Some(change) = change.map_err(|fault| EditFault::Document(fault.to_string()))? else { return Ok(false) };
+        kind::check(kind, &document.fields())?;
+        self.sign(header, &edit.author, &change)?;
+        Ok(true)
+    }
+
+    /// This store's writer in a space and the seq of its next entry.
+    fn next_place(&self, space: SpaceId) -> Result<(crate::id::WriterId, u64), Fault> {
+        let space = self.space(&space)?;
+        let writer = space.own_writer();
+        Ok((writer, space.staged_frontier().next(&writer)))
+    }
+
+    fn header(
+        &mut self,
+        space: SpaceId,
+        kind: EntryKind,
+        record: RecordId,
+        lane: u8,
+        change_seq: u32,
+        now: Millis,
+    ) -> Result<Header, Fault> {
+        let (writer, seq) = self.next_place(space)?;
+        let prev = self.space(&space)?.staged_frontier().head(&writer);
+        let rules = self.space(&space)?.charter().resolved().rules;
+        let clock = self.clock.tick(now);
+        let (commitment, length) = ([0; 32], 0);
+        Ok(Header {
+            space,
+            writer,
+            seq,
+            prev,
+            clock,
+            kind,
+            flags: 0,
+            rules,
+            lane,
+            change_seq,
+            record,
+            commitment,
+            length,
+        })
+    }
+
+    fn sign(&mut self, header: Header, author: &str, change: &[u8]) -> Result<(), EditFault> {
+        let payload = Payload::new(self.entropy.array(), author, change);
+        let is = payload.as_bytes().len();
+        if is > limits::PAYLOAD {
+            return Err(EditFault::TooLarge { is, most: limits::PAYLOAD });
+        }
+        let space = self.space(&header.space)?;
+        if !space.charter().resolved().writers.get(&header.writer).is_some_and(|w| w.cut.is_none()) {
+            return Err(Fault::NoRight { school: self.school(), act: "write here" }.into());
+        }
+        let header = Header { commitment: payload.commitment(), length: payload.length(), ..header };
+        let entry = Entry::sign(header, payload, &self.me.writer(space.id()));
+        self.stage_entry(&entry)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,113 @@
+//! What an entry means for its record: the part of a batch that is cache.
+
+use super::rows::{Place, RecordRow, join_ids, read_entry};
+use super::{Notice, Replica};
+use crate::fault::Fault;
+use crate::hash;
+use crate::id::{RecordId, SchoolId, SpaceId};
+use crate::log::{EntryKind, Verified};
+use crate::record::{Card, Held, View, in_force};
+use crate::store::{Read, Store, Table};
+use crate::time::Timestamp;
+
+/// The key under which a record is found by where it came from.
+pub(crate) fn source_key(space: SpaceId, school: SchoolId, source: &str) -> [u8; 32] {
+    hash::SOURCE.hash(&[&space.0, &school.0, source.as_bytes()])
+}
+
+/// Newest first: the space, the time turned round, the record.
+fn recent_key(space: SpaceId, updated: Timestamp, record: RecordId) -> Vec<u8> {
+    [&space.0[..], &(!updated.0).to_be_bytes(), &record.0].concat()
+}
+
+impl<S: Store> Replica<S> {
+    /// Stages what a record is, now that `entry` lies at `place`.
+    pub(super) fn stage_record(&mut self, entry: &Verified, place: Place) -> Result<(), Fault> {
+        let header = entry.header();
+        let (space, record) = (header.space, header.record);
+        let school = self.space(&space)?.school_of(&header.writer).ok_or(Fault::NotEnrolled(header.writer))?;
+        let row = self.reader().get(Table::Records, &record.0)?;
+        let mut row = match row {
+            Some(value) => RecordRow::read(&value)?,
+            None => RecordRow { space, owner: None, open: false, entries: Vec::new() },
+        };
+        if row.space != space {
+            // A change that names a record of another space: held, and never in force.
+            return Ok(());
+        }
+        if header.kind == EntryKind::Genesis {
+            row.owner = Some(school);
+            row.open = header.flags & 1 == 1;
+        }
+        let mut held = Vec::with_capacity(row.entries.len() + 1);
+        for (place, school) in &row.entries {
+            held.push(Held { entry: read_entry(&self.reader(), *place)?, school: *school });
+        }
+        held.push(Held { entry: entry.clone(), school });
+        row.entries.push((place, school));
+        self.staged.put(Table::Records, record.0, row.to_bytes());
+        self.stage_card(record, &row, &held)?;
+        self.notices.insert(Notice::Record(space, record));
+        Ok(())
+    }
+
+    /// Stages the card of a record, the list and the index that lead to it.
+    fn stage_card(&mut self, record: RecordId, row: &RecordRow, held: &[Held]) -> Result<(), Fault> {
+        let old = self.reader().get(Table::Cards, &record.0)?;
+        let old: Option<Card> = old.map(|value| crate::bytes::decode(&value, "card")).transpose()?;
+        let Some(card) = card_of(record, row, held, old.as_ref()) else { return Ok(()) };
+        if let Some(old) = &old {
+            self.staged.delete(Table::Recent, recent_key(row.space, old.updated, record));
+        }
+        let source = card.line("source");
+        if !source.is_empty() && old.as_ref().is_none_or(|old| old.line("source") != source) {
+            self.staged.put(Table::Sources, source_key(row.space, card.school, source), record.0);
+        }
+        if card.kind == "school" {
+            self.staged.put(Table::Profiles, join_ids(&row.space.0, &card.school.0), record.0);
+        }
+        self.staged.put(Table::Recent, recent_key(row.space, card.updated, record), []);
+        self.staged.put(Table::Cards, record.0, crate::bytes::encode(&card));
+        Ok(())
+    }
+}
+
+/// The card of a record out of what is held of it; nothing while its genesis is not in force.
+pub(crate) fn card_of(record: RecordId, row: &RecordRow, held: &[Held], old: Option<&Card>) -> Option<Card> {
+    let force = in_force(held);
+    let school = row.owner?;
+    let clocks = || force.order.iter().map(|place| held[*place].entry.header().clock);
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let mut card = Card {
+        id: record,
+        space: row.space,
+        school,
+        kind: String::new(),
+        open: row.open,
+        created: clocks().next()?,
+        updated: clocks().max()?,
+        heads: Vec::new(),
+        fields: old.map(|old| old.fields.clone()).unwrap_or_default(),
+        conflicts: Vec::new(),
+        changes: count(force.order.len()),
+        not_in_force: count(force.not),
+        local_fault: None,
+    };
+    match View::of(&changes(held, &force.order)) {
+        Ok(view) => card.show(view),
+        Err(fault) => {
+            if let Some(old) = old {
+                card.kind.clone_from(&old.kind);
+                card.heads.clone_from(&old.heads);
+            }
+            card.local_fault = Some(fault.to_string());
+        }
+    }
+    Some(card)
+}
+
+/// The changes at these places of a list of entries.
+pub(crate) fn changes<'a>(held: &'a [Held], order: &[usize]) -> Vec<&'a [u8]> {
+    let change = |place: &usize| held[*place].entry.payload().and_then(|payload| payload.read().ok());
+    order.iter().filter_map(change).map(|(_, bytes)| bytes).collect()
+}

@@ -1,0 +1,125 @@
+//! Where things rest: a synchronous, transactional store of tables, and one in memory.
+//!
+//! A [`Store`] maps keys to values in a few [`Table`]s. It is written only by [`Store::commit`]: all
+//! writes of a batch or none, durable when it returns. The replica stages what belongs together and
+//! commits it in one batch; nothing is acknowledged before.
+
+mod memory;
+
+pub use memory::{Crash, MemoryStore};
+
+use std::collections::BTreeMap;
+
+use crate::fault::Fault;
+
+/// The tables, each as key → value. Numbers in keys are big-endian, so that keys sort by them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Table {
+    /// space ‖ number (4) → a complete decision with its votes.
+    Decisions,
+    /// space ‖ device ‖ number (4) → an operation.
+    Operations,
+    /// space ‖ school → an identity chain.
+    Identities,
+    /// space ‖ writer → the log's number here (4), how many entries, the last one's id.
+    Logs,
+    /// log (4) ‖ seq (8) → header and signature, as received.
+    Headers,
+    /// log (4) ‖ seq (8) → payload, compressed.
+    Payloads,
+    /// record → its place, owner and changes: what is held of it.
+    Records,
+    /// record → what lists show of it. A cache.
+    Cards,
+    /// space ‖ all ones − last change (8) ‖ record → nothing: newest first. A cache.
+    Recent,
+    /// hash of (space, school, source) → record. A cache.
+    Sources,
+    /// space ‖ school → the record that is the school's profile. A cache.
+    Profiles,
+    /// ticket → an invitation that this node issued.
+    Invitations,
+}
+
+impl Table {
+    /// All of them.
+    pub const ALL: [Self; 12] = [
+        Self::Decisions,
+        Self::Operations,
+        Self::Identities,
+        Self::Logs,
+        Self::Headers,
+        Self::Payloads,
+        Self::Records,
+        Self::Cards,
+        Self::Recent,
+        Self::Sources,
+        Self::Profiles,
+        Self::Invitations,
+    ];
+    /// Its name on disk, with the version of its layout.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Decisions => "decisions-1",
+            Self::Operations => "operations-1",
+            Self::Identities => "identities-1",
+            Self::Logs => "logs-1",
+            Self::Headers => "headers-1",
+            Self::Payloads => "payloads-1",
+            Self::Records => "records-1",
+            Self::Cards => "cards-1",
+            Self::Recent => "recent-1",
+            Self::Sources => "sources-1",
+            Self::Profiles => "profiles-1",
+            Self::Invitations => "invitations-1",
+        }
+    }
+}
+
+/// Writes that become durable together: one for each key, the last one staged.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Batch(BTreeMap<(Table, Vec<u8>), Option<Vec<u8>>>);
+
+impl Batch {
+    /// Sets the value of a key.
+    pub fn put(&mut self, table: Table, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
+        self.0.insert((table, key.into()), Some(value.into()));
+    }
+    /// Removes a key.
+    pub fn delete(&mut self, table: Table, key: impl Into<Vec<u8>>) {
+        self.0.insert((table, key.into()), None);
+    }
+    /// What it would do to a key: nothing, remove it, or set it.
+    pub fn get(&self, table: Table, key: &[u8]) -> Option<Option<&[u8]>> {
+        self.0.get(&(table, key.to_vec())).map(Option::as_deref)
+    }
+    /// Whether nothing is to be written.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+    /// How many writes.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+    /// The writes, in order of tables and keys; no value removes the key.
+    pub fn writes(&self) -> impl Iterator<Item = (Table, &[u8], Option<&[u8]>)> {
+        self.0.iter().map(|((table, key), value)| (*table, key.as_slice(), value.as_deref()))
+    }
+}
+
+/// What is asked about each key and value of a scan: go on, or stop.
+pub type Visit<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<bool, Fault>;
+
+/// What can be read of a store at one moment.
+pub trait Read {
+    /// The value of a key.
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Fault>;
+    /// Visits the keys that start with `prefix`, from `from` on, in order, until `visit` says false.
+    fn scan(&self, table: Table, prefix: &[u8], from: &[u8], visit: Visit<'_>) -> Result<(), Fault>;
+}
+
+/// A store that one replica writes.
+pub trait Store: Read {
+    /// Makes all writes durable, or none. After an error nothing may be written any more.
+    fn commit(&mut self, batch: Batch) -> Result<(), Fault>;
+}

@@ -1,0 +1,19 @@
+//! How changes travel: one session for each pair of nodes and space (§4).
+//!
+//! ```text
+//! Hello ──▶ equal? ── yes ─────────────────────────────▶ in step
+//!             │ charter differs          │ frontier differs
+//!             ▼                          ▼
+//!         Positions ─▶ Charter ─▶    Frontier ─▶ Entries ⇄ Held ─▶ in step
+//! ```
+//!
+//! A [`Session`] is a machine: it takes an [`Input`] and a replica, and says what to do as
+//! [`Output`]s. It reads no clock and holds no socket. It ends once, with a reason.
+
+mod codec;
+mod message;
+mod session;
+
+pub use codec::{decode, encode};
+pub use message::{Hello, Join, Joined, Mark, Message, Run};
+pub use session::{Ended, Input, Output, Session, Standing};

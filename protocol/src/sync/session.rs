@@ -1,0 +1,488 @@
+//! One session: the conversation of two nodes about one space (§4).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::message::{Hello, Mark, Message, Run, VERSION};
+use crate::charter::Positions;
+use crate::fault::{Blame, Fault};
+use crate::id::{DeviceId, SpaceId, WriterId};
+use crate::limits;
+use crate::log::Verified;
+use crate::replica::{Admitted, Replica, Space, read_entry};
+use crate::store::Store;
+use crate::time::Millis;
+
+/// After so long without a word about what is under way, the session ends and is begun anew.
+const STALLED_MS: u64 = 60_000;
+/// How many refusals a session bears before it ends.
+const REFUSALS: u32 = 1_000;
+
+/// What happens to a session.
+#[derive(Debug)]
+pub enum Input {
+    /// The stream is open.
+    Opened,
+    /// A message came, other than entries.
+    Message(Message),
+    /// A batch of entries came, each with what its signature said.
+    Entries(Vec<Result<Verified, Fault>>),
+    /// Everything staged so far is durable.
+    Durable,
+    /// Some time went by: compare again (every minute or so, at random).
+    Tick,
+    /// The stream is gone.
+    Closed,
+}
+
+/// What is to be done.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Send this.
+    Send(Message),
+    /// Something of the peer's was refused; the session goes on.
+    Refused(Fault),
+    /// The session is over. Nothing follows.
+    Ended(Ended),
+}
+
+/// Why a session is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// The stream closed.
+    Closed,
+    /// The peer said goodbye, with the code of a fault or 0.
+    Bye(u16),
+    /// Something that a session cannot go on after.
+    Fault(Fault),
+    /// The peer did not answer for too long.
+    Stalled,
+}
+
+/// How two nodes stand to each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Standing {
+    /// Whether frontiers have been compared yet.
+    pub compared: bool,
+    /// How many entries the peer holds that we lack.
+    pub we_lack: u64,
+    /// How many entries we hold that the peer has not said to be durable there.
+    pub they_lack: u64,
+}
+
+impl Standing {
+    /// Whether both hold the same, durably.
+    pub fn in_step(&self) -> bool {
+        self.compared && self.we_lack == 0 && self.they_lack == 0
+    }
+}
+
+/// What is known of one log at the peer.
+#[derive(Debug, Clone, Copy, Default)]
+struct Log {
+    /// How far it holds the log, durably, as it said.
+    held: u64,
+    /// How far we sent.
+    sent: u64,
+    /// How far it claims to hold it; may be beyond what we hold.
+    claimed: u64,
+    /// It holds another history: nothing of this log is exchanged.
+    disputed: bool,
+}
+
+/// The state of a session.
+#[derive(Debug)]
+pub struct Session {
+    space: SpaceId,
+    peer: DeviceId,
+    initiator: bool,
+    /// The last comparison that we sent, to know whether both did.
+    said_hello: bool,
+    heard_hello: bool,
+    /// Of the charter: whether our part was sent and theirs received, once one differs.
+    charter_sent: bool,
+    charter_heard: bool,
+    said_positions: bool,
+    /// What the peer holds of the charter, as far as we know.
+    positions: Positions,
+    said_frontier: bool,
+    compared: bool,
+    logs: BTreeMap<WriterId, Log>,
+    credit: u32,
+    /// Batches received that are not durable yet, and the logs they are about.
+    unsettled: u32,
+    touched: BTreeSet<WriterId>,
+    refusals: u32,
+    last_progress: Millis,
+    ended: bool,
+}
+
+impl Session {
+    /// A session about `space` with `peer`, who was authenticated by the transport.
+    pub fn new(space: SpaceId, peer: DeviceId, initiator: bool) -> Self {
+        Self {
+            space,
+            peer,
+            initiator,
+            said_hello: false,
+            heard_hello: false,
+            charter_sent: false,
+            charter_heard: false,
+            said_positions: false,
+            positions: Positions::default(),
+            said_frontier: false,
+            compared: false,
+            logs: BTreeMap::new(),
+            credit: 0,
+            unsettled: 0,
+            touched: BTreeSet::new(),
+            refusals: 0,
+            last_progress: Millis::default(),
+            ended: false,
+        }
+    }
+    /// The space it is about.
+    pub fn space(&self) -> SpaceId {
+        self.space
+    }
+    /// With whom.
+    pub fn peer(&self) -> DeviceId {
+        self.peer
+    }
+    /// How the two stand.
+    pub fn standing(&self, space: &Space) -> Standing {
+        let ours = space.frontier();
+        let log = |writer: &WriterId| self.logs.get(writer).copied().unwrap_or_default();
+        Standing {
+            compared: self.compared,
+            we_lack: self.logs.iter().map(|(w, log)| log.claimed.saturating_sub(ours.next(w))).sum(),
+            they_lack: ours.0.iter().map(|(w, reach)| reach.next.saturating_sub(log(w).held)).sum(),
+        }
+    }
+
+    /// Takes one step.
+    pub fn handle<S: Store>(&mut self, input: Input, replica: &mut Replica<S>, now: Millis) -> Vec<Output> {
+        if self.ended {
+            return Vec::new();
+        }
+        let mut out = Vec::new();
+        if !matches!(input, Input::Tick | Input::Durable) {
+            self.last_progress = now;
+        }
+        if let Err(ended) = self.step(input, replica, now, &mut out) {
+            if let Ended::Fault(fault) = &ended {
+                out.push(Output::Send(Message::Bye(fault.code())));
+            }
+            self.ended = true;
+            out.push(Output::Ended(ended));
+        }
+        out
+    }
+
+    fn step<S: Store>(
+        &mut self,
+        input: Input,
+        replica: &mut Replica<S>,
+        now: Millis,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Ended> {
+        match input {
+            Input::Closed => return Err(Ended::Closed),
+            Input::Opened if self.initiator => self.say_hello(replica, true, out)?,
+            Input::Opened => {}
+            Input::Message(message) => self.hear(message, replica, out)?,
+            Input::Entries(entries) => self.take_in(entries, replica, now, out)?,
+            Input::Durable => self.settle(replica, out)?,
+            Input::Tick => self.tick(replica, now, out)?,
+        }
+        self.pump(replica, out)
+    }
+
+    /// What is durable of the space, as long as the peer's school belongs to it (§4).
+    fn durable<'a, S: Store>(&self, replica: &'a Replica<S>) -> Result<&'a Space, Ended> {
+        let space = replica.space(&self.space).map_err(Ended::Fault)?;
+        match space.durable_charter().school_of(&self.peer) {
+            Some(_) => Ok(space),
+            None => Err(Ended::Fault(Fault::NoSuchSpace)),
+        }
+    }
+
+    fn say_hello<S: Store>(&mut self, replica: &Replica<S>, answer: bool, out: &mut Vec<Output>) -> Result<(), Ended> {
+        let space = self.durable(replica)?;
+        self.said_hello = true;
+        out.push(Output::Send(Message::Hello(Hello {
+            version: VERSION,
+            space: self.space,
+            charter: space.durable_charter().hash(),
+            frontier: space.frontier().hash(),
+            credit: limits::CREDIT,
+            answer,
+        })));
+        Ok(())
+    }
+
+    fn hear<S: Store>(
+        &mut self,
+        message: Message,
+        replica: &mut Replica<S>,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Ended> {
+        self.durable(replica)?;
+        if !self.heard_hello && !matches!(message, Message::Hello(_) | Message::Bye(_)) {
+            return Err(Ended::Fault(Fault::OutOfTurn(message.name())));
+        }
+        match message {
+            Message::Hello(hello) => self.compare(hello, replica, out),
+            Message::Positions(positions) => self.send_charter(positions, replica, out),
+            Message::Charter(part, last) => {
+                self.positions.cover(&part);
+                replica.admit_charter(self.space, *part).map_err(Ended::Fault)?;
+                self.charter_heard |= last;
+                self.after_charter(replica, out)
+            }
+            Message::Frontier(marks) => self.hear_frontier(&marks, replica, out),
+            Message::Held(logs, batches) => {
+                self.credit = self.credit.saturating_add(batches).min(limits::CREDIT);
+                for (writer, next) in logs {
+                    let log = self.logs.entry(writer).or_default();
+                    log.held = log.held.max(next.min(log.sent));
+                }
+                Ok(())
+            }
+            Message::Bye(code) => Err(Ended::Bye(code)),
+            Message::Entries(_) => Err(Ended::Fault(Fault::OutOfTurn("unverified Entries"))),
+        }
+    }
+
+    fn compare<S: Store>(
+        &mut self,
+        hello: Hello,
+        replica: &mut Replica<S>,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Ended> {
+        if hello.version != VERSION || hello.space != self.space {
+            return Err(Ended::Fault(Fault::Malformed { what: "Hello" }));
+        }
+        let first = !self.heard_hello;
+        self.heard_hello = true;
+        if !self.said_hello || (hello.answer && !first) {
+            self.say_hello(replica, false, out)?;
+        }
+        if first {
+            self.credit = hello.credit.min(limits::CREDIT);
+        }
+        let space = self.durable(replica)?;
+        let charter = space.durable_charter();
+        if hello.charter != charter.hash() {
+            (self.charter_sent, self.charter_heard) = (false, false);
+            self.said_positions = true;
+            out.push(Output::Send(Message::Positions(charter.positions())));
+            return Ok(());
+        }
+        self.positions = charter.positions();
+        (self.charter_sent, self.charter_heard, self.said_positions) = (true, true, false);
+        if hello.frontier == space.frontier().hash() {
+            for (writer, reach) in &space.frontier().0 {
+                let log = Log { held: reach.next, sent: reach.next, claimed: reach.next, disputed: false };
+                self.logs.insert(*writer, log);
+            }
+            self.compared = true;
+        } else if first || self.is_idle(space) {
+            self.say_frontier(replica, out)?;
+        }
+        Ok(())
+    }
+
+    /// Whether nothing is under way in either direction, as far as is known here.
+    fn is_idle(&self, space: &Space) -> bool {
+        self.unsettled == 0 && self.logs.values().all(|log| log.held == log.sent) && self.standing(space).we_lack == 0
+    }
+
+    fn send_charter<S: Store>(
+        &mut self,
+        theirs: Positions,
+        replica: &mut Replica<S>,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Ended> {
+        let charter = self.durable(replica)?.durable_charter();
+        let mut parts = charter.missing(&theirs).parts();
+        let last = parts.pop().unwrap_or_default();
+        out.extend(parts.into_iter().map(|part| Output::Send(Message::Charter(Box::new(part), false))));
+        out.push(Output::Send(Message::Charter(Box::new(last), true)));
+        self.positions = theirs;
+        self.positions.cover(&charter.whole());
+        self.charter_sent = true;
+        if !core::mem::replace(&mut self.said_positions, true) {
+            // The peer saw a difference where we saw none: ours changed in between.
+            self.charter_heard = false;
+            out.push(Output::Send(Message::Positions(charter.positions())));
+        }
+        self.after_charter(replica, out)
+    }
+
+    fn after_charter<S: Store>(&mut self, replica: &Replica<S>, out: &mut Vec<Output>) -> Result<(), Ended> {
+        if self.charter_sent && self.charter_heard && !self.said_frontier {
+            self.say_frontier(replica, out)?;
+        }
+        Ok(())
+    }
+
+    fn say_frontier<S: Store>(&mut self, replica: &Replica<S>, out: &mut Vec<Output>) -> Result<(), Ended> {
+        let marks = Mark::all(self.durable(replica)?.frontier());
+        self.said_frontier = true;
+        out.push(Output::Send(Message::Frontier(marks)));
+        Ok(())
+    }
+
+    /// What the peer holds of each log is where we go on from; a log that it lacks is held to 0.
+    fn hear_frontier<S: Store>(
+        &mut self,
+        marks: &[Mark],
+        replica: &Replica<S>,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Ended> {
+        let space = self.durable(replica)?;
+        let ours = space.frontier().clone();
+        let mut logs: BTreeMap<WriterId, Log> = ours.0.keys().map(|writer| (*writer, Log::default())).collect();
+        for mark in marks {
+            let next = mark.next.min(ours.next(&mark.writer));
+            let disputed = self.disputes(mark, space, replica);
+            if disputed {
+                out.push(Output::Refused(Fault::Fork { writer: mark.writer, seq: next.saturating_sub(1) }));
+            }
+            logs.insert(mark.writer, Log { held: next, sent: next, claimed: mark.next, disputed });
+        }
+        self.logs = logs;
+        self.compared = true;
+        if !self.said_frontier {
+            self.say_frontier(replica, out)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the peer's last entry of a log is another one than ours at that place.
+    fn disputes<S: Store>(&self, mark: &Mark, space: &Space, replica: &Replica<S>) -> bool {
+        let held = mark.next > 0 && mark.next <= space.frontier().next(&mark.writer);
+        let place = if held { space.place(&mark.writer, mark.next - 1) } else { None };
+        let entry = place.and_then(|place| read_entry(replica.store(), place).ok());
+        entry.is_some_and(|entry| Mark::prefix(&entry.id()) != mark.head)
+    }
+
+    fn take_in<S: Store>(
+        &mut self,
+        entries: Vec<Result<Verified, Fault>>,
+        replica: &mut Replica<S>,
+        now: Millis,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Ended> {
+        self.durable(replica)?;
+        if !self.compared && !self.said_frontier {
+            return Err(Ended::Fault(Fault::OutOfTurn("Entries")));
+        }
+        self.unsettled += 1;
+        for entry in entries {
+            let admitted = entry.and_then(|entry| {
+                if entry.header().space != self.space {
+                    return Err(Fault::OtherSpace(entry.header().space));
+                }
+                let (writer, next) = (entry.header().writer, entry.header().seq + 1);
+                replica.admit(entry, now).map(|admitted| (writer, next, admitted))
+            });
+            match admitted {
+                Ok((writer, next, admitted)) => {
+                    self.touched.insert(writer);
+                    let log = self.logs.entry(writer).or_default();
+                    log.claimed = log.claimed.max(next);
+                    log.sent = log.sent.max(next);
+                    log.held = log.held.max(next);
+                    debug_assert!(matches!(admitted, Admitted::New | Admitted::Held));
+                }
+                Err(fault) if fault.blame() == Blame::Node => return Err(Ended::Fault(fault)),
+                Err(fault) => self.refuse(fault, out)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn refuse(&mut self, fault: Fault, out: &mut Vec<Output>) -> Result<(), Ended> {
+        self.refusals += 1;
+        if self.refusals > REFUSALS {
+            return Err(Ended::Fault(fault));
+        }
+        out.push(Output::Refused(fault));
+        Ok(())
+    }
+
+    /// Everything that was staged is durable: say so to the peer.
+    fn settle<S: Store>(&mut self, replica: &Replica<S>, out: &mut Vec<Output>) -> Result<(), Ended> {
+        if self.unsettled > 0 {
+            let frontier = self.durable(replica)?.frontier();
+            let logs = core::mem::take(&mut self.touched).into_iter().map(|w| (w, frontier.next(&w))).collect();
+            out.push(Output::Send(Message::Held(logs, core::mem::take(&mut self.unsettled))));
+        }
+        Ok(())
+    }
+
+    fn tick<S: Store>(&mut self, replica: &Replica<S>, now: Millis, out: &mut Vec<Output>) -> Result<(), Ended> {
+        let space = self.durable(replica)?;
+        let waiting = !self.compared || self.logs.values().any(|log| log.sent > log.held);
+        if waiting && now.since(self.last_progress) > STALLED_MS {
+            return Err(Ended::Stalled);
+        }
+        if self.compared && self.is_idle(space) {
+            self.say_hello(replica, true, out)?;
+        }
+        Ok(())
+    }
+
+    /// Sends what the peer lacks, as far as it gave credit: first of the charter, then entries.
+    fn pump<S: Store>(&mut self, replica: &Replica<S>, out: &mut Vec<Output>) -> Result<(), Ended> {
+        if !self.compared {
+            return Ok(());
+        }
+        let space = self.durable(replica)?;
+        let missing = space.durable_charter().missing(&self.positions);
+        if self.charter_sent && !missing.is_empty() {
+            self.positions.cover(&missing);
+            out.extend(missing.parts().into_iter().map(|part| Output::Send(Message::Charter(Box::new(part), false))));
+        }
+        while self.credit > 0 {
+            let runs = self.next_batch(space, replica).map_err(Ended::Fault)?;
+            if runs.is_empty() {
+                break;
+            }
+            self.credit -= 1;
+            out.push(Output::Send(Message::Entries(runs)));
+        }
+        Ok(())
+    }
+
+    fn next_batch<S: Store>(&mut self, space: &Space, replica: &Replica<S>) -> Result<Vec<Run>, Fault> {
+        let mut runs = Vec::new();
+        let (mut entries, mut bytes) = (0, 0);
+        for (writer, reach) in &space.frontier().0 {
+            let log = self.logs.entry(*writer).or_default();
+            let mut run = Vec::new();
+            while !log.disputed
+                && log.sent < reach.next
+                && entries < limits::BATCH_ENTRIES
+                && bytes < limits::BATCH_BYTES
+            {
+                let place = space.place(writer, log.sent).ok_or(Fault::Store("a log is gone".to_owned()))?;
+                let entry = read_entry(replica.store(), place)?;
+                let size = entry.signed_bytes().len() + entry.payload().map_or(0, |p| p.as_bytes().len());
+                if entries > 0 && bytes + size > limits::BATCH_BYTES {
+                    bytes = limits::BATCH_BYTES;
+                    break;
+                }
+                entries += 1;
+                bytes += size;
+                log.sent += 1;
+                run.push(entry.into_entry());
+            }
+            if !run.is_empty() {
+                runs.push(Run(run));
+            }
+        }
+        Ok(runs)
+    }
+}
