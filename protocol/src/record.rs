@@ -10,8 +10,5 @@ mod card;
 mod force;
 
 pub use card::Card;
+pub use field::Fields;
 pub use force::{Held, InForce, in_force};
-mod stub;
-pub use stub::{Document, write_genesis};
-use stub::{change, view};
-pub use view::View;
