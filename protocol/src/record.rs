@@ -1,14 +1,25 @@
 //! Records: what entries mean (3-records).
 //!
 //! A record is one Automerge document. [`field`] says what a field may hold and how it merges,
-//! [`kind`] which fields a kind has.
+//! [`kind`] which fields a kind has. [`change`] reads one change, which is all that a partner sends;
+//! [`genesis`] goes from fields to a record's first change and back without Automerge; [`document`]
+//! is Automerge, for what has been edited since, and [`edit`] makes a change. [`view`] shows a record.
 
+pub mod change;
+pub mod document;
+pub mod edit;
 pub mod field;
+pub mod genesis;
 pub mod kind;
+pub mod view;
 
 mod card;
 mod force;
+mod layout;
 
 pub use card::Card;
+pub use document::Document;
 pub use field::Fields;
 pub use force::{Held, InForce, in_force};
+pub use genesis::write_genesis;
+pub use view::View;

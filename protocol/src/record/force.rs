@@ -22,8 +22,26 @@ pub struct InForce {
     pub order: Vec<usize>,
     /// The hash of each change in `order`.
     pub hashes: Vec<ChangeHash>,
+    /// What each change in `order` builds on.
+    pub deps: Vec<Vec<ChangeHash>>,
     /// How many entries are not in force: void, or waiting for what they depend on.
     pub not: usize,
+}
+
+impl InForce {
+    /// Whether a document at `heads` contains the change at `place` of `order`.
+    pub fn contains(&self, heads: &[ChangeHash], place: usize) -> bool {
+        let mut wanted: BTreeSet<ChangeHash> = heads.iter().copied().collect();
+        for at in (place..self.order.len()).rev() {
+            if wanted.remove(&self.hashes[at]) {
+                if at == place {
+                    return true;
+                }
+                wanted.extend(&self.deps[at]);
+            }
+        }
+        false
+    }
 }
 
 /// Finds what is in force among all entries held about one record, in whatever order they came.
@@ -61,10 +79,11 @@ pub fn in_force(held: &[Held]) -> InForce {
             break;
         }
         for hash in ready {
-            if let Some((place, _)) = waiting.remove(&hash) {
+            if let Some((place, deps)) = waiting.remove(&hash) {
                 done.insert(hash);
                 result.order.push(place);
                 result.hashes.push(hash);
+                result.deps.push(deps);
             }
         }
     }

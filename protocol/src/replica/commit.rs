@@ -138,8 +138,7 @@ impl<S: Store> Replica<S> {
         let force = in_force(&held);
         let document = Document::build(record::changes(&held, &force.order));
         let mut document = document.map_err(|fault| EditFault::Document(fault.to_string()))?;
-        let fields = document.fields();
-        let kind = fields.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let kind = document.fields().get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
         let kind = Kind::named(&kind).ok_or(EditFault::UnknownKind(kind))?;
         for (name, value) in &edit.fields {
             kind::check_field(kind, name, value)?;
@@ -156,16 +155,13 @@ impl<S: Store> Replica<S> {
                 let header = held[*place].entry.header();
                 header.writer == writer && header.lane == lane && header.change_seq == last
             });
-            last == 0
-                || at.is_some_and(|at| {
-                    edit.heads.as_ref().is_none_or(|heads| document.contains(heads, force.hashes[at]))
-                })
+            last == 0 || at.is_some_and(|at| edit.heads.as_ref().is_none_or(|heads| force.contains(heads, at)))
         };
         let lane = (0..=u8::MAX).find(|lane| contains(*lane)).ok_or(EditFault::NoSuchRecord)?;
         let header = self.header(row.space, EntryKind::Change, edit.record, lane, change_seq(lane) + 1, now)?;
         let change = document.edit(header.actor(), edit.heads.as_deref(), &edit.fields);
         let Some(change) = change.map_err(|fault| EditFault::Document(fault.to_string()))? else { return Ok(false) };
-        kind::check(kind, &document.fields())?;
+        kind::check(kind, document.fields())?;
         self.sign(header, &edit.author, &change)?;
         Ok(true)
     }

@@ -1,0 +1,77 @@
+//! What a record shows: its fields, what is in conflict, and the heads that a form carries.
+
+use std::collections::BTreeMap;
+
+use super::{
+    change::{Change, Void},
+    document::{Document, LocalFault},
+    field::{Fields, Value},
+    genesis::read_genesis,
+};
+use crate::id::ChangeHash;
+
+/// Why a record cannot be shown.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ViewFault {
+    /// No change was given.
+    #[error("the record has no changes")]
+    NoChanges,
+    /// A change is void.
+    #[error("a change is void: {0}")]
+    Void(#[from] Void),
+    /// This node cannot merge the changes.
+    #[error(transparent)]
+    Local(LocalFault),
+}
+
+impl From<LocalFault> for ViewFault {
+    fn from(fault: LocalFault) -> Self {
+        match fault {
+            LocalFault::Void(void) => Self::Void(void),
+            other => Self::Local(other),
+        }
+    }
+}
+
+/// A record as it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct View {
+    /// The name of its kind, known here or not; empty where it says none.
+    pub kind: String,
+    /// What its fields hold, `kind` among them.
+    pub fields: Fields,
+    /// The different values that were written at the same time, the one that shows first.
+    pub conflicts: BTreeMap<String, Vec<Value>>,
+    /// The changes that it was read at, ascending: an edit is made at these.
+    pub heads: Vec<ChangeHash>,
+}
+
+impl View {
+    /// The view of changes, each after those that it builds on. One that has no other before it is
+    /// read without building a document.
+    pub fn of(changes: &[&[u8]]) -> Result<Self, ViewFault> {
+        match changes {
+            [] => Err(ViewFault::NoChanges),
+            [genesis] => {
+                let change = Change::read(genesis)?;
+                if let Some(missing) = change.header().deps.first() {
+                    let fault = LocalFault::Missing { change: change.header().hash, missing: *missing };
+                    return Err(fault.into());
+                }
+                Ok(Self::with(read_genesis(&change)?, BTreeMap::new(), vec![change.header().hash]))
+            }
+            several => Ok(Self::from(&Document::build(several.iter().copied())?)),
+        }
+    }
+
+    fn with(fields: Fields, conflicts: BTreeMap<String, Vec<Value>>, heads: Vec<ChangeHash>) -> Self {
+        let kind = fields.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
+        Self { kind, fields, conflicts, heads }
+    }
+}
+
+impl From<&Document> for View {
+    fn from(document: &Document) -> Self {
+        Self::with(document.fields().clone(), document.conflicts().clone(), document.heads().to_vec())
+    }
+}
