@@ -1,1 +1,1 @@
-//! Staffroom.
+pub mod api; pub mod engine; pub mod store;

@@ -1,0 +1,200 @@
+//! The one thread that owns the replica: commands in, answers and notices out.
+//!
+//! The engine takes what waits, stages all of it, makes it durable in one commit, and only then
+//! answers, acknowledges and pushes. While a commit is under way further commands queue up; so the
+//! slower the disk, the more each commit carries. Readers use snapshots beside it.
+//!
+//! ```text
+//! command line ─┐                    ┌─▶ answers
+//!               ├─▶ stage … ─ flush ─┼─▶ sessions: Held, new entries
+//! sessions ─────┘                    └─▶ notices
+//! ```
+
+mod desk;
+mod handlers;
+mod links;
+
+use std::path::PathBuf;
+use std::thread;
+
+use staffroom_protocol::charter::{Missing, Redemption, Ticket};
+use staffroom_protocol::entropy::Entropy;
+use staffroom_protocol::fault::Fault;
+use staffroom_protocol::id::{DeviceId, SpaceId};
+use staffroom_protocol::replica::{Local, Notice};
+use staffroom_protocol::sync::{Ended, Input, Message};
+use staffroom_protocol::time::Millis;
+use staffroom_protocol::Replica;
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+pub use links::{Dialled, LinkId, Partnership};
+
+use crate::api::{Answer, Failure, Request};
+use crate::store::{RedbStore, Snapshots};
+
+/// How many commands may wait before who sends them waits too.
+const QUEUE: usize = 256;
+/// How many commands one commit carries at most.
+const GROUP: usize = 128;
+
+/// What the engine is asked to do.
+pub enum Command {
+    /// Something out of the API.
+    Api(Request, oneshot::Sender<Result<Answer, Failure>>),
+    /// A stream about a space is open with a device.
+    Open {
+        /// Names the stream.
+        link: LinkId,
+        /// The space.
+        space: SpaceId,
+        /// The device, authenticated by the transport.
+        peer: DeviceId,
+        /// Whether we dialled.
+        initiator: bool,
+        /// Takes what is to be sent; closed by the engine when the session is over.
+        outbound: mpsc::UnboundedSender<Message>,
+    },
+    /// Something happened on a stream.
+    Session(LinkId, Input),
+    /// Someone wants to redeem a ticket.
+    Redeem {
+        /// What it sent.
+        redemption: Box<Redemption>,
+        /// The device, authenticated by the transport.
+        joiner: DeviceId,
+        /// The space and its charter, or the one refusal.
+        answer: oneshot::Sender<Result<(SpaceId, Missing), Fault>>,
+    },
+    /// What this school would send to redeem a ticket.
+    Redemption(Box<Ticket>, oneshot::Sender<Redemption>),
+    /// A redeemed ticket brought this charter.
+    Joined {
+        /// The ticket.
+        ticket: Box<Ticket>,
+        /// The charter.
+        charter: Box<Missing>,
+        /// The space.
+        answer: oneshot::Sender<Result<SpaceId, Fault>>,
+    },
+    /// With whom this node syncs, and where they are said to listen.
+    Partnerships(oneshot::Sender<Vec<Partnership>>),
+    /// How an attempt to reach a device went.
+    Dialled(DeviceId, Dialled),
+    /// Where this node listens now.
+    Listening(Vec<String>),
+    /// About a minute went by.
+    Tick,
+    /// Ends the engine, after a last flush.
+    Stop(oneshot::Sender<()>),
+}
+
+/// Tells the time.
+pub type Clock = fn() -> Millis;
+
+/// The wall clock.
+pub fn wall_clock() -> Millis {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Speaks to the engine, from any thread.
+#[derive(Clone)]
+pub struct Engine {
+    commands: mpsc::Sender<Command>,
+    notices: broadcast::Sender<Notice>,
+    snapshots: Snapshots,
+    device: DeviceId,
+}
+
+impl Engine {
+    /// Starts the thread that owns the store.
+    pub fn start(store: RedbStore, me: Local, path: PathBuf, seed: [u8; 32]) -> Result<(Self, thread::JoinHandle<()>), Fault> {
+        let snapshots = store.snapshots();
+        let replica = Replica::open(store, me, Entropy::from_seed(seed))?;
+        let device = replica.device();
+        let (commands, queue) = mpsc::channel(QUEUE);
+        let (notices, _) = broadcast::channel(1024);
+        let desk = desk::Desk::new(replica, snapshots.clone(), path, notices.clone());
+        let thread = thread::Builder::new().name("engine".to_owned());
+        let thread = thread.spawn(move || run(desk, queue)).map_err(|error| Fault::Store(error.to_string()))?;
+        Ok((Self { commands, notices, snapshots, device }, thread))
+    }
+    /// This node's device.
+    pub fn device(&self) -> DeviceId {
+        self.device
+    }
+    /// What became durable, from now on.
+    pub fn notices(&self) -> broadcast::Receiver<Notice> {
+        self.notices.subscribe()
+    }
+    /// Sends a command; waits where too many wait already. Nothing happens once the engine stopped.
+    pub async fn send(&self, command: Command) -> bool {
+        self.commands.send(command).await.is_ok()
+    }
+    /// Asks something, from asynchronous code. [`Request::Join`] and the like need the network and
+    /// are answered by [`crate::Node`].
+    pub async fn ask(&self, request: Request) -> Result<Answer, Failure> {
+        let (answer, answered) = oneshot::channel();
+        self.send(Command::Api(request, answer)).await;
+        answered.await.map_err(|_| stopped())?
+    }
+    /// Asks something, from a thread of its own.
+    pub fn ask_blocking(&self, request: Request) -> Result<Answer, Failure> {
+        let (answer, answered) = oneshot::channel();
+        let _ = self.commands.blocking_send(Command::Api(request, answer));
+        answered.blocking_recv().map_err(|_| stopped())?
+    }
+    /// Asks something that has an answer of its own type.
+    pub async fn query<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
+        let (answer, answered) = oneshot::channel();
+        self.send(command(answer)).await;
+        answered.await.ok()
+    }
+    /// Ends the engine after a last flush.
+    pub fn stop_blocking(&self) {
+        let (answer, answered) = oneshot::channel();
+        if self.commands.blocking_send(Command::Stop(answer)).is_ok() {
+            let _ = answered.blocking_recv();
+        }
+    }
+    /// What is durable, for readers.
+    pub fn snapshots(&self) -> &Snapshots {
+        &self.snapshots
+    }
+}
+
+fn stopped() -> Failure {
+    Failure::new(crate::api::Code::Failed, "the node has stopped: its store failed")
+        .hint("look at the free space of the disk, then start it again")
+}
+
+/// Takes what waits, stages it, flushes, answers.
+fn run(mut desk: desk::Desk, mut queue: mpsc::Receiver<Command>) {
+    while let Some(command) = queue.blocking_recv() {
+        let mut stop = desk.take(command);
+        for _ in 1..GROUP {
+            match queue.try_recv() {
+                Ok(command) if stop.is_none() => stop = desk.take(command),
+                _ => break,
+            }
+        }
+        if desk.settle().is_err() {
+            // Rule 1 of the promises: one failed sync of the disk, and nothing is acknowledged again.
+            return;
+        }
+        if let Some(answer) = stop {
+            let _ = answer.send(());
+            return;
+        }
+    }
+}
+
+/// What a session's end is called in logs and in status.
+pub(crate) fn describe(ended: &Ended) -> String {
+    match ended {
+        Ended::Closed => "the connection closed".to_owned(),
+        Ended::Bye(code) => format!("it ended the session (code {code})"),
+        Ended::Fault(fault) => fault.to_string(),
+        Ended::Stalled => "it stopped answering".to_owned(),
+    }
+}

@@ -1,0 +1,126 @@
+//! The sessions that are open, and what is known of each partner's device.
+
+use std::collections::BTreeMap;
+
+use staffroom_protocol::id::{DeviceId, SchoolId, SpaceId};
+use staffroom_protocol::store::Store;
+use staffroom_protocol::sync::{Ended, Input, Message, Output, Session};
+use staffroom_protocol::time::Millis;
+use staffroom_protocol::Replica;
+use tokio::sync::mpsc;
+use tracing::{debug, info, warn};
+
+/// Names a stream.
+pub type LinkId = u64;
+
+/// A device that this node syncs a space with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Partnership {
+    /// The space.
+    pub space: SpaceId,
+    /// The device's school.
+    pub school: SchoolId,
+    /// The device.
+    pub device: DeviceId,
+    /// Where it is said to listen, as multiaddresses.
+    pub addresses: Vec<String>,
+    /// Whether a session is open.
+    pub linked: bool,
+}
+
+/// How an attempt to reach a device went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Dialled {
+    /// It answered.
+    Reached,
+    /// It did not, for this reason.
+    Failed(String),
+    /// It did, and is gone, for this reason.
+    Lost(String),
+}
+
+/// What is known of a device.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Peer {
+    /// When it said anything last.
+    pub(super) last_heard: Option<Millis>,
+    /// Why it is not heard.
+    pub(super) error: Option<String>,
+    /// The last thing of its that was refused.
+    pub(super) refused: Option<String>,
+}
+
+struct Link {
+    session: Session,
+    initiator: bool,
+    outbound: mpsc::UnboundedSender<Message>,
+}
+
+/// All open sessions.
+#[derive(Default)]
+pub(super) struct Links {
+    links: BTreeMap<LinkId, Link>,
+    pub(super) peers: BTreeMap<DeviceId, Peer>,
+}
+
+impl Links {
+    /// Begins a session. Of two streams with one device about one space, the one that the lower
+    /// device opened stays; of two that one device opened, the newer.
+    pub(super) fn open(&mut self, id: LinkId, session: Session, initiator: bool, ours: DeviceId, outbound: mpsc::UnboundedSender<Message>) -> bool {
+        let key = (session.space(), session.peer());
+        let other = self.links.iter().find(|(_, link)| (link.session.space(), link.session.peer()) == key);
+        if let Some((other, link)) = other.map(|(other, link)| (*other, link)) {
+            let lower_opened = (ours < session.peer()) == initiator;
+            if link.initiator != initiator && !lower_opened {
+                return false;
+            }
+            self.links.remove(&other);
+        }
+        self.links.insert(id, Link { session, initiator, outbound });
+        true
+    }
+    /// Gives a session something, and does what it says.
+    pub(super) fn handle<S: Store>(&mut self, id: LinkId, input: Input, replica: &mut Replica<S>, now: Millis) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        let peer = self.peers.entry(link.session.peer()).or_default();
+        if matches!(input, Input::Message(_) | Input::Entries(_)) {
+            peer.last_heard = Some(now);
+            peer.error = None;
+        }
+        let mut over = false;
+        for output in link.session.handle(input, replica, now) {
+            match output {
+                Output::Send(message) => {
+                    debug!(peer = %link.session.peer().short(), message = message.name(), "send");
+                    over |= link.outbound.send(message).is_err();
+                }
+                Output::Refused(fault) => {
+                    warn!(peer = %link.session.peer().short(), %fault, "refused");
+                    peer.refused = Some(fault.to_string());
+                }
+                Output::Ended(ended) => {
+                    info!(peer = %link.session.peer().short(), why = %super::describe(&ended), "session over");
+                    if ended != Ended::Closed {
+                        peer.error = Some(super::describe(&ended));
+                    }
+                    over = true;
+                }
+            }
+        }
+        if over {
+            self.links.remove(&id);
+        }
+    }
+    /// Tells every session the same thing.
+    pub(super) fn tell_all<S: Store>(&mut self, input: fn() -> Input, replica: &mut Replica<S>, now: Millis) {
+        let ids: Vec<LinkId> = self.links.keys().copied().collect();
+        for id in ids {
+            self.handle(id, input(), replica, now);
+        }
+    }
+    /// The session with a device about a space.
+    pub(super) fn session(&self, space: &SpaceId, device: &DeviceId) -> Option<&Session> {
+        let links = self.links.values().map(|link| &link.session);
+        links.into_iter().find(|session| session.space() == *space && session.peer() == *device)
+    }
+}
