@@ -1,1 +1,3 @@
 //! Staffroom.
+
+pub mod exchange;
