@@ -101,10 +101,10 @@ fn split_zone(text: &str) -> (&str, Option<Named>) {
         return (rest, Some(Named::Offset(Offset::UTC)));
     }
     // An offset belongs to a time: without a colon before it, "-24" is a day.
-    if let Some(at) = text.rfind(['+', '-']).filter(|at| text[..*at].contains(':')) {
-        if let Some(offset) = offset(&text[at..]) {
-            return (&text[..at], Some(Named::Offset(offset)));
-        }
+    if let Some(at) = text.rfind(['+', '-']).filter(|at| text[..*at].contains(':'))
+        && let Some(offset) = offset(&text[at..])
+    {
+        return (&text[..at], Some(Named::Offset(offset)));
     }
     (text, None)
 }
@@ -140,7 +140,6 @@ fn civil(text: &str) -> Option<DateTime> {
         spaced.split_whitespace().map(str::to_lowercase).filter(|word| word != "at" && !is_weekday(word)).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let (date, time) = match words.as_slice() {
-        [] => return None,
         [first, time @ ..] if numeric_date(first).is_some() => (numeric_date(first)?, time),
         [a, b, year, time @ ..] => (worded_date(a, b, year)?, time),
         _ => return None,

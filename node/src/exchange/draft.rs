@@ -63,7 +63,7 @@ impl Draft {
     /// Checks it by the rules of its kind; `what` names it in the refusal.
     pub fn check(&self, what: &str) -> Result<(), Refusal> {
         let kind = Kind::named(&self.kind).ok_or_else(|| Refusal::new(what, Reason::UnknownKind(self.kind.clone())))?;
-        kind::check(kind, &self.fields).map_err(|invalid| Refusal::new(what, Reason::Invalid(invalid)))?;
+        kind::check(kind, &self.fields).map_err(|invalid| Refusal::new(what, invalid.into()))?;
         let (is, most) = (self.attachments.len(), limits::BLOBS);
         if is > most { Err(Refusal::new(what, Reason::TooManyAttachments { is, most })) } else { Ok(()) }
     }

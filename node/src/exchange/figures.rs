@@ -38,10 +38,15 @@ pub fn outline(markdown: &str) -> Outline {
         match &node.data.borrow().value {
             NodeValue::Image(image) => add(&mut outline.images, &image.url),
             NodeValue::HtmlBlock(block) => {
-                html::image_sources(&block.literal).iter().for_each(|source| add(&mut outline.images, source));
+                let sources = html::image_sources(&block.literal);
+                for source in &sources {
+                    add(&mut outline.images, source);
+                }
             }
             NodeValue::HtmlInline(tag) => {
-                html::image_sources(tag).iter().for_each(|source| add(&mut outline.images, source));
+                for source in &html::image_sources(tag) {
+                    add(&mut outline.images, source);
+                }
             }
             NodeValue::Heading(_) if outline.heading.is_none() => {
                 let mut text = String::new();
@@ -91,9 +96,10 @@ pub fn target(address: &str, folder: &Path) -> Target {
     }
     let path = address.split(['?', '#']).next().unwrap_or_default();
     let Some(path) = percent_decoded(path).map(|path| path.replace('\\', "/")) else { return Target::Outside };
-    let mut parts: Vec<String> = match path.starts_with('/') {
-        true => Vec::new(),
-        false => folder.iter().map(|part| part.to_string_lossy().into_owned()).collect(),
+    let mut parts: Vec<String> = if path.starts_with('/') {
+        Vec::new()
+    } else {
+        folder.iter().map(|part| part.to_string_lossy().into_owned()).collect()
     };
     for part in path.split('/') {
         match part {

@@ -36,9 +36,9 @@ const FORM: &str = "the form";
 
 /// The fields that a kind's form speaks for; of these, one that [`from_form`] does not return was removed.
 pub fn fields(kind: &'static Kind) -> impl Iterator<Item = &'static Field> {
-    kind.fields().filter(|field| {
-        !matches!(field.field_type, FieldType::Blobs | FieldType::Extra)
-            && !(field.name == "state" && kind.states.is_empty())
+    kind.fields().filter(|field| match field.field_type {
+        FieldType::Blobs | FieldType::Extra => false,
+        _ => field.name != "state" || !kind.states.is_empty(),
     })
 }
 
@@ -72,8 +72,8 @@ fn write_prompt(form: &mut String, kind: &Kind, field: &Field) {
 fn write_value(form: &mut String, name: &str, value: &Value) {
     let _ = match value {
         Value::Set(members) => {
-            let list: String = members.iter().map(|member| format!("\n  - {}", scalar(member))).collect();
-            writeln!(form, "{name}:{list}")
+            let list: Vec<String> = members.iter().map(|member| scalar(member)).collect();
+            writeln!(form, "{name}:\n  - {}", list.join("\n  - "))
         }
         Value::Number(number) => writeln!(form, "{name}: {number}"),
         other => writeln!(form, "{name}: {}", scalar(other.as_str().unwrap_or_default())),
@@ -98,7 +98,7 @@ fn scalar(text: &str) -> String {
             '\\' => quoted.push_str("\\\\"),
             '\n' => quoted.push_str("\\n"),
             ' '..='~' | '\u{a0}'..='\u{2027}' | '\u{202f}'..='\u{d7ff}' | '\u{e000}'..='\u{fdff}' | '\u{10000}'.. => {
-                quoted.push(c)
+                quoted.push(c);
             }
             other => {
                 let _ = write!(quoted, "\\U{:08X}", u32::from(other));
@@ -126,19 +126,19 @@ pub fn from_form_in(kind: &'static Kind, text: &str, school: &TimeZone) -> Resul
     for (key, json) in &front.keys {
         let field = fields(kind).find(|field| field.name == key && field.name != kind.body);
         let field = field.ok_or_else(|| {
-            let mut refusal = Refusal::new(FORM, Reason::UnknownField { kind: kind.name, field: key.clone() });
+            let mut refusal = Refusal::new(FORM, Reason::UnknownField(key.clone()));
             let names: Vec<&str> = fields(kind).map(|field| field.name).filter(|name| *name != kind.body).collect();
             refusal.hints.push(format!("It has: {}", names.join(", ")));
             refusal
         })?;
         let value = value_from_json(field, json, school).map_err(|expected| {
-            Refusal::new(FORM, Reason::WrongValue { field: key.clone(), value: shown(json), expected })
+            Refusal::new(FORM, Reason::WrongValue { field: key.as_str().into(), value: shown(json).into(), expected })
         })?;
         read.insert(key.clone(), value);
     }
     let body = front.body.strip_suffix("\r\n").or_else(|| front.body.strip_suffix('\n')).unwrap_or(front.body);
     read.insert(kind.body.to_owned(), Value::Text(body.to_owned()));
     read.retain(|_, value| !value.is_empty());
-    kind::check(kind, &read).map_err(|invalid| Refusal::new(FORM, Reason::Invalid(invalid)))?;
+    kind::check(kind, &read).map_err(|invalid| Refusal::new(FORM, invalid.into()))?;
     Ok(read)
 }

@@ -42,7 +42,7 @@ pub fn read<'a>(what: &str, text: &'a str) -> Result<FrontMatter<'a>, Refusal> {
         return Err(Refusal::new(what, Reason::FrontMatterTooLong(MOST)));
     }
     let (keys, warning) = match yaml::to_json(yaml) {
-        Ok(Json::Object(keys)) => (keys, None),
+        Ok(Json::Object(keys)) => (as_written(keys, yaml), None),
         Ok(Json::Null) => (Map::new(), None),
         Ok(_) => return whole(Some("what stands between its first lines of dashes names no fields, so it is text")),
         Err(yaml::Fault::TooMuch(why)) => return Err(Refusal::new(what, Reason::FrontMatterTooMuch(why))),
@@ -106,6 +106,17 @@ fn key_of(line: &str) -> Option<(&str, &str)> {
     let quotes = ['"', '\''];
     let key = key.trim().trim_matches(quotes);
     (!key.is_empty() && key.len() <= 60).then(|| (key, value.trim()))
+}
+
+/// Decimal fractions as they are written: a title of 1.10 is not 1.1.
+fn as_written(mut keys: Map<String, Json>, yaml: &str) -> Map<String, Json> {
+    for (key, json) in keys.iter_mut().filter(|(_, json)| json.is_f64()) {
+        let said = yaml.lines().filter_map(key_of).find(|(said, _)| said == key).map(|(_, value)| value);
+        if let Some(text) = said.filter(|text| text.parse().ok() == json.as_f64()) {
+            *json = Json::from(text);
+        }
+    }
+    keys
 }
 
 enum Lines {
@@ -174,6 +185,11 @@ mod tests {
     fn a_title_with_a_colon_is_read_with_a_warning() {
         let text = "---\ntitle: Year 7: Fractions\nauthor: \"A\"\n---\nB";
         assert_eq!(keys(text), (json!({"title": "Year 7: Fractions", "author": "A"}), "B", 1));
+    }
+
+    #[test]
+    fn a_decimal_fraction_stays_as_written() {
+        assert_eq!(keys("---\ntitle: 1.10\nn: 3\n---\n").0, json!({"title": "1.10", "n": 3}));
     }
 
     #[test]

@@ -177,16 +177,9 @@ fn unescape(text: &str) -> String {
         out.push_str(&rest[..at]);
         rest = &rest[at..];
         let entity = rest.bytes().take(12).position(|b| b == b';').and_then(|end| Some((entity(&rest[1..end])?, end)));
-        match entity {
-            Some((c, end)) => {
-                out.push(c);
-                rest = &rest[end + 1..];
-            }
-            None => {
-                out.push('&');
-                rest = &rest[1..];
-            }
-        }
+        let (c, end) = entity.unwrap_or(('&', 0));
+        out.push(c);
+        rest = &rest[end + 1..];
     }
     out.push_str(rest);
     out

@@ -20,7 +20,7 @@ use staffroom_protocol::{
 use super::{
     date,
     draft::Options,
-    refusal::{DATE, Reason, Refusal},
+    refusal::{DATE, Refusal},
 };
 
 /// The fields as JSON, under their own names.
@@ -53,10 +53,13 @@ fn blob_to_json(blob: &BlobRef) -> Json {
     })
 }
 
+/// What a record has in JSON besides its fields.
+const ENVELOPE: &[&str] = &["id", "space", "school", "created", "updated", "heads", "conflicts", "history", "blobs"];
+
 /// Fields out of JSON by a kind's declarations, and what to say about the reading.
 ///
-/// Dates without a zone are in London's; see [`fields_from_json_in`]. The envelope's `kind` is passed
-/// over. A title is not asked for: [`Draft::check`](super::Draft::check) does that.
+/// Dates without a zone are in London's; see [`fields_from_json_in`]. `kind` is passed over, and of a
+/// record as `share show --json` prints it, all that is not a field: `id`, `space`, `heads` and so on. A title is not asked for: [`Draft::check`](super::Draft::check) does that.
 pub fn fields_from_json(kind: &'static Kind, map: &Map<String, Json>) -> Result<(Fields, Vec<String>), Refusal> {
     fields_from_json_in(kind, map, &Options::default().time_zone()?)
 }
@@ -68,8 +71,12 @@ pub fn fields_from_json_in(
     school: &TimeZone,
 ) -> Result<(Fields, Vec<String>), Refusal> {
     let mut reading = Reading::new(kind, school);
-    for (key, json) in map.iter().filter(|(key, _)| *key != "kind") {
-        match kind.field(key) {
+    let ours = ["id", "space", "heads"].iter().all(|key| map.contains_key(*key));
+    let passed_over = |key: &str| key == "kind" || (ours && ENVELOPE.contains(&key));
+    for (key, json) in map.iter().filter(|(key, _)| !passed_over(key)) {
+        // Every kind's main text may be called its body.
+        let body = key == "body" && !map.contains_key(kind.body);
+        match kind.field(if body { kind.body } else { key }) {
             Some(field) => {
                 reading.set(field, key, json);
             }
@@ -79,7 +86,7 @@ pub fn fields_from_json_in(
     let Reading { fields, warnings, .. } = reading.finish();
     fields.iter().try_for_each(|(name, value)| {
         let invalid = kind::check_field(kind, name, value);
-        invalid.map_err(|invalid| Refusal::new("the record", Reason::Invalid(invalid)))
+        invalid.map_err(|invalid| Refusal::new("the record", invalid.into()))
     })?;
     Ok((fields, warnings))
 }

@@ -4,7 +4,7 @@
 //! its keys that says something; every other key is kept under `extra`. The table is in the guide,
 //! `docs/guide/publishing.md`; the two are kept in step by a test.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use serde_json::{Map, Value as Json};
 use staffroom_protocol::record::{
@@ -73,11 +73,9 @@ impl Said {
     pub(super) fn new(map: Map<String, Json>) -> Self {
         let mut said = Self { keys: BTreeMap::new(), doubles: Vec::new() };
         for (key, json) in map {
-            let normal = normal(&key);
-            if said.keys.contains_key(&normal) {
-                said.doubles.push((key, json));
-            } else {
-                said.keys.insert(normal, (key, json));
+            match said.keys.entry(normal(&key)) {
+                Entry::Vacant(free) => drop(free.insert((key, json))),
+                Entry::Occupied(_) => said.doubles.push((key, json)),
             }
         }
         said

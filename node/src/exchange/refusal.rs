@@ -86,7 +86,7 @@ pub enum Reason {
     UnknownZone(String),
     /// The fields are not those of a valid record.
     #[error("{0}")]
-    Invalid(#[from] Invalid),
+    Invalid(Box<Invalid>),
     /// More attachments than a record may have.
     #[error("has too many attachments: {is}, at most {most}")]
     TooManyAttachments {
@@ -114,9 +114,9 @@ pub enum Reason {
     #[error("{field} cannot be {value}: it must be {expected}")]
     WrongValue {
         /// The field's name.
-        field: String,
+        field: Box<str>,
         /// What was given, shortened.
-        value: String,
+        value: Box<str>,
         /// What the field takes.
         expected: &'static str,
     },
@@ -124,26 +124,29 @@ pub enum Reason {
     #[error("its first part, between the lines of three dashes, is missing or does not end")]
     FormBroken,
     /// A form with a key that the kind has no field for.
-    #[error("a {kind} has no field {field:?}")]
-    UnknownField {
-        /// The kind's name.
-        kind: &'static str,
-        /// The key.
-        field: String,
-    },
+    #[error("{0:?} is not a field of it")]
+    UnknownField(String),
+}
+
+impl From<Invalid> for Reason {
+    fn from(invalid: Invalid) -> Self {
+        Self::Invalid(Box::new(invalid))
+    }
 }
 
 impl Reason {
     fn hints(&self) -> Vec<String> {
         let hint = match self {
             Self::NotText => "Save it as UTF-8, or attach it to a record as a file",
-            Self::TooLong { .. } | Self::Invalid(Invalid::TooLong { unit: "bytes", most: limits::TEXT, .. }) => {
-                "Shorten it, or share a short text and attach the long one as a file"
-            }
-            Self::Invalid(Invalid::TooLong { field, .. }) if field == "title" => {
-                "Give it a shorter title in its front matter, or with --title"
-            }
-            Self::Invalid(Invalid::TooLong { .. }) => "Shorten it, or move the long part to the text",
+            Self::TooLong { .. } => TOO_LONG,
+            Self::Invalid(invalid) => match &**invalid {
+                Invalid::TooLong { unit: "bytes", most: limits::TEXT, .. } => TOO_LONG,
+                Invalid::TooLong { field, .. } if field == "title" => {
+                    "Give it a shorter title in its front matter, or with --title"
+                }
+                Invalid::TooLong { .. } => "Shorten it, or move the long part to the text",
+                _ => return Vec::new(),
+            },
             Self::NotYaml(_) => "Put values with a colon in them between quotation marks: title: \"Year 7: Fractions\"",
             Self::DuplicateKey { .. } => "Remove one of the two",
             Self::UnknownKind(_) => "Files can be published as a resource, a note or an event",
@@ -159,5 +162,6 @@ impl Reason {
     }
 }
 
+const TOO_LONG: &str = "Shorten it, or share a short text and attach the long one as a file";
 /// What a date field takes.
 pub(super) const DATE: &str = "a date";

@@ -15,10 +15,10 @@ pub(super) fn tidy(fields: &mut Fields) {
             *value = Value::set(tidied.collect::<Vec<_>>());
         }
     }
-    if let Some(Value::Line(line)) = fields.get_mut("licence") {
-        if let Some(known) = licence(line) {
-            *line = known;
-        }
+    if let Some(Value::Line(line)) = fields.get_mut("licence")
+        && let Some(known) = licence(line)
+    {
+        *line = known;
     }
 }
 

@@ -214,6 +214,7 @@ mod tests {
         for open in ["[", "{a: ", "- ", "? ", "!t [", "&a [", "[{", "\""] {
             let _ = to_json(&open.repeat((64 << 10) / open.len()));
         }
+        assert_eq!(to_json("a: &a [*a]"), Err(Fault::TooMuch("too deep")), "an alias of itself");
         assert_eq!(to_json(&format!("a: {}{}", "[".repeat(40), "]".repeat(40))), Err(Fault::TooMuch("too deep")));
         assert!(began.elapsed().as_secs() < 10, "took {:?}", began.elapsed());
     }

@@ -1,7 +1,11 @@
 //! Forms for an editor.
 
+use jiff::tz::TimeZone;
 use proptest::{collection::vec, prelude::*};
-use staffroom_node::exchange::form::{self, from_form, to_form};
+use staffroom_node::exchange::{
+    date,
+    form::{self, from_form, to_form},
+};
 use staffroom_protocol::record::{
     field::{BlobRef, FieldType, Fields, Value},
     kind::Kind,
@@ -29,15 +33,11 @@ fn any_value(kind: &'static Kind, name: &'static str) -> BoxedStrategy<Value> {
         FieldType::Text => "([a-z#>*-]|---\n|\r\n|\n|\\PC){1,40}".prop_map(Value::Text).boxed(),
         FieldType::Number => any::<i64>().prop_map(Value::Number).boxed(),
         FieldType::Set => vec(any_line(), 1..5).prop_map(Value::set).boxed(),
-        FieldType::Date => (0..2_000_000_000_i64)
-            .prop_map(|seconds| {
-                let utc =
-                    format!("{}Z", 1970 + seconds / 31_557_600).replace('Z', "-06-24T16:00:00+01:00[Europe/London]");
-                Value::Line(utc)
-            })
-            .prop_map(|value| match value.as_str() {
-                Some(line) if line.starts_with("2") => value,
-                _ => Value::Line("2025-01-25T10:00:00+00:00[Europe/London]".to_owned()),
+        FieldType::Date => (1970..2100_u16, 1..=12_u8, 1..=28_u8, 0..24_u8)
+            .prop_map(|(year, month, day, hour)| {
+                let line =
+                    date::read(&format!("{year}-{month:02}-{day:02} {hour:02}:30 Europe/London"), &TimeZone::UTC);
+                Value::Line(line.expect("a date"))
             })
             .boxed(),
         FieldType::Blobs => ("[a-z]{1,9}\\.png", any::<u64>(), any::<[u8; 32]>())
@@ -112,7 +112,7 @@ fn a_form_that_is_broken_says_what_to_do() {
     );
     assert_eq!(refusal("text").hints.len(), 1);
     let unknown = refusal("---\ntitle: A\nwhere: B\n---\n");
-    assert_eq!(unknown.to_string(), "the form: a event has no field \"where\"");
+    assert_eq!(unknown.to_string(), "the form: \"where\" is not a field of it");
     assert!(unknown.hints[0].contains("place"));
     let date = refusal("---\ntitle: A\nstart: soon\n---\n");
     assert_eq!(date.to_string(), "the form: start cannot be \"soon\": it must be a date");

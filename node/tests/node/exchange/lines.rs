@@ -71,6 +71,16 @@ fn fields_of_other_shapes_are_coped_with() {
 }
 
 #[test]
+fn what_share_prints_is_read_without_its_envelope() {
+    let draft = one(
+        r#"{"id": "x", "kind": "event", "space": "y", "school": {"id": "z", "name": "S"}, "title": "A", "state": "held", "created": "t", "updated": "t", "heads": ["h"], "body": "Text", "start": "2025-06-24T16:00:00+01:00[Europe/London]"}"#,
+    );
+    assert_eq!(draft.fields.keys().collect::<Vec<_>>(), ["programme", "start", "state", "title"]);
+    let other = one(r#"{"id": "x", "title": "A"}"#);
+    assert!(other.fields.contains_key("extra"), "an id of another program is kept");
+}
+
+#[test]
 fn gzip_of_one_and_of_several_parts_is_read() {
     let mut parts = gzip("{\"title\": \"A\"}\n");
     parts.extend(gzip("{\"title\": \"B\"}\n"));
@@ -79,8 +89,8 @@ fn gzip_of_one_and_of_several_parts_is_read() {
 
 #[test]
 fn gzip_that_breaks_off_is_said_once() {
-    let text: String = (0..5_000_u64).map(|n| format!("{{\"title\": \"{n} {}\"}}\n", n * n * 7919)).collect();
-    let whole = gzip(&text);
+    let text: Vec<String> = (0..5_000_u64).map(|n| format!("{{\"title\": \"{n} {}\"}}", n * n * 7919)).collect();
+    let whole = gzip(&text.join("\n"));
     let read = read(&whole[..whole.len() / 2]).expect("opened");
     assert!(read.len() > 100);
     let bad: Vec<_> = read.iter().filter_map(|line| line.as_ref().err()).collect();
