@@ -1,0 +1,31 @@
+//! Reading what schools have, and writing it for others (3-records, "Reading what schools have").
+//!
+//! ```text
+//! a folder ── folder ──▶ markdown ──▶ front_matter ──▶ keys ─┐
+//!                            │                               ├─▶ Draft: fields, attachments, warnings
+//!                            └──▶ figures (pictures)         │
+//! JSON lines ── jsonl ──▶ json ──────────────────────────────┘
+//! $EDITOR ◀──▶ form                (fields, both ways)
+//! ```
+//!
+//! What is read was written by many hands for other programs. So: what can be understood is, what cannot
+//! is kept and said, and one bad file or line is a [`Refusal`] that stops nothing else. Everything read is
+//! bounded before it is held. Nothing here signs, stores, prints, or fetches an address.
+
+pub mod date;
+mod draft;
+pub mod figures;
+pub mod folder;
+pub mod form;
+pub mod front_matter;
+mod html;
+pub mod json;
+pub mod jsonl;
+pub mod keys;
+pub mod markdown;
+mod refusal;
+mod vocabulary;
+mod yaml;
+
+pub use draft::{Attachment, Draft, Options, PUBLISHED_KINDS};
+pub use refusal::{Reason, Refusal};

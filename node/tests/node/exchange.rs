@@ -1,0 +1,7 @@
+//! Reading what schools have, from files.
+
+mod corpus;
+mod folders;
+mod forms;
+mod lines;
+mod pages;

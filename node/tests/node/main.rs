@@ -1,0 +1,3 @@
+//! What needs several parts of the node.
+
+mod exchange;
