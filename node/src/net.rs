@@ -89,6 +89,7 @@ impl Net {
         });
         let mut task = swarm::Task::new(swarm, shared.clone(), asked, reports, addresses);
         task.listen(&config.listen).await?;
+        shared.engine.send(Command::Listening(listen.borrow().clone())).await;
         tokio::spawn(task.run());
         tokio::spawn(dialler::run(shared.clone(), reported, listen.clone()));
         Ok(Self { shared, listen })

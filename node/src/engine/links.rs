@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use staffroom_protocol::Replica;
 use staffroom_protocol::id::{DeviceId, SchoolId, SpaceId};
 use staffroom_protocol::store::Store;
 use staffroom_protocol::sync::{Ended, Input, Message, Output, Session};
 use staffroom_protocol::time::Millis;
-use staffroom_protocol::Replica;
 use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 
@@ -66,7 +66,14 @@ pub(super) struct Links {
 impl Links {
     /// Begins a session. Of two streams with one device about one space, the one that the lower
     /// device opened stays; of two that one device opened, the newer.
-    pub(super) fn open(&mut self, id: LinkId, session: Session, initiator: bool, ours: DeviceId, outbound: mpsc::UnboundedSender<Message>) -> bool {
+    pub(super) fn open(
+        &mut self,
+        id: LinkId,
+        session: Session,
+        initiator: bool,
+        ours: DeviceId,
+        outbound: mpsc::UnboundedSender<Message>,
+    ) -> bool {
         let key = (session.space(), session.peer());
         let other = self.links.iter().find(|(_, link)| (link.session.space(), link.session.peer()) == key);
         if let Some((other, link)) = other.map(|(other, link)| (*other, link)) {

@@ -231,7 +231,7 @@ impl Task {
         if self.shared.roster.line_to(&line.device).is_none() {
             self.ungreeted.remove(&line.device);
             if self.shared.roster.is_member(&line.device) {
-                self.report(Report::Lost(line.device, why.to_owned()));
+                self.report(Report::Lost(line.device, why.to_owned(), line.since.elapsed()));
             }
         }
     }

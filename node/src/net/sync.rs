@@ -79,7 +79,7 @@ async fn run(shared: &Shared, line: &Arc<Line>, stream: Stream, space: SpaceId, 
     let (outbound, messages) = mpsc::unbounded_channel();
     let initiator = heard.is_none();
     let opened = Command::Open { link, space, peer: line.device, initiator, outbound };
-    if !(engine.send(opened).await && engine.send(Command::Session(link, Input::Opened)).await) {
+    if !engine.send(opened).await {
         return;
     }
     if let Some(hello) = heard {
