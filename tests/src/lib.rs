@@ -1,1 +1,3 @@
-//! Staffroom.
+//! What needs more than one crate: real processes, the simulator, benchmarks.
+
+pub mod processes;
