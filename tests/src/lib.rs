@@ -1,1 +1,3 @@
-//! Staffroom.
+//! What needs more than one crate: simulator, end to end, benchmarks.
+
+pub mod simulator;
