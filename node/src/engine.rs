@@ -13,10 +13,12 @@
 mod desk;
 mod handlers;
 mod links;
+mod lookup;
 
 use std::path::PathBuf;
 use std::thread;
 
+use staffroom_protocol::Replica;
 use staffroom_protocol::charter::{Missing, Redemption, Ticket};
 use staffroom_protocol::entropy::Entropy;
 use staffroom_protocol::fault::Fault;
@@ -24,7 +26,6 @@ use staffroom_protocol::id::{DeviceId, SpaceId};
 use staffroom_protocol::replica::{Local, Notice};
 use staffroom_protocol::sync::{Ended, Input, Message};
 use staffroom_protocol::time::Millis;
-use staffroom_protocol::Replica;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 pub use links::{Dialled, LinkId, Partnership};
@@ -76,12 +77,16 @@ pub enum Command {
         /// The space.
         answer: oneshot::Sender<Result<SpaceId, Fault>>,
     },
+    /// The name of a space.
+    NameOf(SpaceId, oneshot::Sender<crate::api::Named<SpaceId>>),
     /// With whom this node syncs, and where they are said to listen.
     Partnerships(oneshot::Sender<Vec<Partnership>>),
     /// How an attempt to reach a device went.
     Dialled(DeviceId, Dialled),
     /// Where this node listens now.
     Listening(Vec<String>),
+    /// To be told once at least one partner is reached and all that are reached are in step.
+    WhenInStep(oneshot::Sender<()>),
     /// About a minute went by.
     Tick,
     /// Ends the engine, after a last flush.
@@ -108,7 +113,12 @@ pub struct Engine {
 
 impl Engine {
     /// Starts the thread that owns the store.
-    pub fn start(store: RedbStore, me: Local, path: PathBuf, seed: [u8; 32]) -> Result<(Self, thread::JoinHandle<()>), Fault> {
+    pub fn start(
+        store: RedbStore,
+        me: Local,
+        path: PathBuf,
+        seed: [u8; 32],
+    ) -> Result<(Self, thread::JoinHandle<()>), Fault> {
         let snapshots = store.snapshots();
         let replica = Replica::open(store, me, Entropy::from_seed(seed))?;
         let device = replica.device();

@@ -14,6 +14,7 @@ pub mod api;
 pub mod engine;
 pub mod exchange;
 mod home;
+pub mod net;
 mod node;
 pub mod socket;
 pub mod store;

@@ -9,7 +9,7 @@ mod migrations;
 use std::path::Path;
 use std::sync::Arc;
 
-use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, ReadTransaction, TableDefinition};
+use redb::{Database, DatabaseError, ReadTransaction, ReadableDatabase, TableDefinition};
 use staffroom_protocol::fault::Fault;
 use staffroom_protocol::store::{Batch, Read, Store, Table, Visit};
 
@@ -150,6 +150,11 @@ pub struct Snapshot(ReadTransaction);
 impl Snapshot {
     fn begin(database: &Database) -> Result<Self, Fault> {
         database.begin_read().map(Self).map_err(failed)
+    }
+    /// How many keys a table has, without reading them.
+    pub fn len(&self, table: Table) -> Result<u64, Fault> {
+        let rows = self.0.open_table(definition(table)).map_err(failed)?;
+        redb::ReadableTableMetadata::len(&rows).map_err(failed)
     }
 }
 

@@ -27,6 +27,7 @@
 //! replica    where all of it meets    commits, admits; the only writer
 //!    ↓
 //! sync       how it travels           messages, codec, session
+//! verify     whether it is sound      every chain, signature, hash
 //! ```
 
 mod bytes;
@@ -44,5 +45,6 @@ pub mod replica;
 pub mod store;
 pub mod sync;
 pub mod time;
+pub mod verify;
 
 pub use replica::Replica;

@@ -15,7 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use commit::{Draft, Edit, EditFault};
 pub(crate) use record::{card_of, changes, source_key};
-pub(crate) use rows::{RecordRow, read_entry};
+pub use rows::Overlay;
+pub(crate) use rows::{LogRow, Place, RecordRow, read_entry, split_ids};
 pub use space::Space;
 
 use crate::charter::{Charter, Missing, Operation};
@@ -111,8 +112,8 @@ impl<S: Store> Replica<S> {
     fn open_logs(&mut self) -> Result<(), Fault> {
         let mut logs = Vec::new();
         self.store.scan(Table::Logs, &[], &[], &mut |key, value| {
-            let (space, writer) = rows::split_ids(key)?;
-            logs.push((SpaceId(space), WriterId(writer), rows::LogRow::read(value)?));
+            let (space, writer) = split_ids(key)?;
+            logs.push((SpaceId(space), WriterId(writer), LogRow::read(value)?));
             Ok(true)
         })?;
         for (space, writer, row) in logs {
@@ -226,9 +227,9 @@ impl<S: Store> Replica<S> {
         Ok(Admitted::New)
     }
 
-    /// Reads through what is staged.
-    fn reader(&self) -> rows::Overlay<'_, S> {
-        rows::Overlay { staged: &self.staged, store: &self.store }
+    /// Reads single keys through what is staged; scans see what is durable only.
+    pub fn reader(&self) -> Overlay<'_, S> {
+        Overlay { staged: &self.staged, store: &self.store }
     }
     fn space_mut(&mut self, id: SpaceId) -> Result<&mut Space, Fault> {
         self.spaces.get_mut(&id).ok_or(Fault::NoSuchSpace)
@@ -273,7 +274,7 @@ impl<S: Store> Replica<S> {
 }
 
 /// Reads all charters of a store.
-fn read_charters<R: Read>(store: &R) -> Result<BTreeMap<SpaceId, Missing>, Fault> {
+pub(crate) fn read_charters<R: Read>(store: &R) -> Result<BTreeMap<SpaceId, Missing>, Fault> {
     let mut charters: BTreeMap<SpaceId, Missing> = BTreeMap::new();
     let space = |key: &[u8]| key.first_chunk::<32>().copied().map(SpaceId).ok_or(Fault::Malformed { what: "key" });
     store.scan(Table::Identities, &[], &[], &mut |key, value| {

@@ -27,7 +27,7 @@ pub enum Table {
     Headers,
     /// log (4) ‖ seq (8) → payload, compressed.
     Payloads,
-    /// record → its place, owner and changes: what is held of it.
+    /// record → its place, owner and changes: what is held of it. A cache.
     Records,
     /// record → what lists show of it. A cache.
     Cards,
@@ -37,13 +37,15 @@ pub enum Table {
     Sources,
     /// space ‖ school → the record that is the school's profile. A cache.
     Profiles,
+    /// record → how many of its changes are held and not in force (4), where any are. A cache.
+    Quarantine,
     /// ticket → an invitation that this node issued.
     Invitations,
 }
 
 impl Table {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Decisions,
         Self::Operations,
         Self::Identities,
@@ -55,8 +57,12 @@ impl Table {
         Self::Recent,
         Self::Sources,
         Self::Profiles,
+        Self::Quarantine,
         Self::Invitations,
     ];
+    /// Those that can be made again from the others.
+    pub const CACHES: [Self; 6] =
+        [Self::Records, Self::Cards, Self::Recent, Self::Sources, Self::Profiles, Self::Quarantine];
     /// Its name on disk, with the version of its layout.
     pub fn name(self) -> &'static str {
         match self {
@@ -71,6 +77,7 @@ impl Table {
             Self::Recent => "recent-1",
             Self::Sources => "sources-1",
             Self::Profiles => "profiles-1",
+            Self::Quarantine => "quarantine-1",
             Self::Invitations => "invitations-1",
         }
     }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use staffroom_protocol::Replica;
 use staffroom_protocol::id::{DeviceId, SchoolId, SpaceId};
 use staffroom_protocol::store::Store;
 use staffroom_protocol::sync::{Ended, Input, Message, Output, Session};
 use staffroom_protocol::time::Millis;
-use staffroom_protocol::Replica;
 use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 
@@ -66,7 +66,14 @@ pub(super) struct Links {
 impl Links {
     /// Begins a session. Of two streams with one device about one space, the one that the lower
     /// device opened stays; of two that one device opened, the newer.
-    pub(super) fn open(&mut self, id: LinkId, session: Session, initiator: bool, ours: DeviceId, outbound: mpsc::UnboundedSender<Message>) -> bool {
+    pub(super) fn open(
+        &mut self,
+        id: LinkId,
+        session: Session,
+        initiator: bool,
+        ours: DeviceId,
+        outbound: mpsc::UnboundedSender<Message>,
+    ) -> bool {
         let key = (session.space(), session.peer());
         let other = self.links.iter().find(|(_, link)| (link.session.space(), link.session.peer()) == key);
         if let Some((other, link)) = other.map(|(other, link)| (*other, link)) {
@@ -117,6 +124,14 @@ impl Links {
         for id in ids {
             self.handle(id, input(), replica, now);
         }
+    }
+    /// Whether at least one session is open, and both sides of each hold the same, durably.
+    pub(super) fn in_step<S: Store>(&self, replica: &Replica<S>) -> bool {
+        let stands = |link: &Link| {
+            let space = replica.space(&link.session.space());
+            space.is_ok_and(|space| link.session.standing(space).in_step())
+        };
+        !self.links.is_empty() && self.links.values().all(stands)
     }
     /// The session with a device about a space.
     pub(super) fn session(&self, space: &SpaceId, device: &DeviceId) -> Option<&Session> {

@@ -252,7 +252,7 @@ pub enum Scalar<'a> {
 }
 
 /// One operation of a change.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Operation<'a> {
     /// Its counter.
     pub counter: u64,
@@ -282,13 +282,13 @@ pub struct Operations<'a> {
 impl<'a> Iterator for Operations<'a> {
     type Item = Operation<'a>;
     fn next(&mut self) -> Option<Operation<'a>> {
-        if self.block.is_none_or(|block| self.row >= block.count) {
+        if self.block.as_ref().is_none_or(|block| self.row >= block.count) {
             // A change that has been read has no errors left.
             self.block = self.blocks.try_next().ok().flatten();
             self.row = 0;
-            self.predecessors = self.block.map(|block| block.predecessors());
+            self.predecessors = self.block.as_ref().map(Block::predecessors);
         }
-        let (block, row) = (self.block?, self.row);
+        let (block, row) = (self.block.as_ref()?, self.row);
         self.row += 1;
         Some(Operation {
             counter: block.first + row,

@@ -13,7 +13,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use automerge::Automerge;
+use automerge::{Automerge, TextEncoding};
 
 use super::{
     change::{Actor, Change, ChangeHeader, Void},
@@ -85,7 +85,8 @@ impl Document {
             read.push(bytes);
         }
         guarded(|| {
-            let mut automerge = Automerge::new();
+            // Places in a text are counted in characters, whatever features other crates turn on.
+            let mut automerge = Automerge::new_with_encoding(TextEncoding::UnicodeCodePoint);
             let changes: Result<Vec<_>, _> = read.iter().map(|bytes| automerge::Change::try_from(*bytes)).collect();
             automerge.apply_changes(changes.map_err(|error| LocalFault::Refused(error.to_string()))?)?;
             Self::with(automerge, nodes)

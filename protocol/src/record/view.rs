@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     change::{Change, Void},
     document::{Document, LocalFault},
@@ -34,7 +36,7 @@ impl From<LocalFault> for ViewFault {
 }
 
 /// A record as it stands.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct View {
     /// The name of its kind, known here or not; empty where it says none.
     pub kind: String,

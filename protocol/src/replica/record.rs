@@ -46,8 +46,48 @@ impl<S: Store> Replica<S> {
         held.push(Held { entry: entry.clone(), school });
         row.entries.push((place, school));
         self.staged.put(Table::Records, record.0, row.to_bytes());
+        self.stage_quarantine(record, &held)?;
         self.stage_card(record, &row, &held)?;
         self.notices.insert(Notice::Record(space, record));
+        Ok(())
+    }
+
+    fn stage_quarantine(&mut self, record: RecordId, held: &[Held]) -> Result<(), Fault> {
+        let not = u32::try_from(in_force(held).not).unwrap_or(u32::MAX);
+        if not > 0 {
+            self.staged.put(Table::Quarantine, record.0, not.to_be_bytes());
+        } else if held.len() > 1 && self.reader().get(Table::Quarantine, &record.0)?.is_some() {
+            self.staged.delete(Table::Quarantine, record.0);
+        }
+        Ok(())
+    }
+
+    /// Makes everything that is cache anew, from the entries held.
+    pub fn rebuild(&mut self) -> Result<(), Fault> {
+        self.flush()?;
+        for table in Table::CACHES {
+            let mut keys = Vec::new();
+            self.store.scan(table, &[], &[], &mut |key, _| {
+                keys.push(key.to_vec());
+                Ok(true)
+            })?;
+            for key in keys {
+                self.staged.delete(table, key);
+            }
+        }
+        let logs = |space: &super::Space| {
+            let logs = space.frontier().0.iter();
+            logs.filter_map(|(writer, reach)| space.place(writer, 0).map(|first| (first.log, reach.next)))
+                .collect::<Vec<_>>()
+        };
+        let logs: Vec<(u32, u64)> = self.spaces.values().flat_map(logs).collect();
+        for (log, next) in logs {
+            for seq in 0..next {
+                let place = Place { log, seq };
+                let entry = read_entry(&self.store, place)?;
+                self.stage_record(&entry, place)?;
+            }
+        }
         Ok(())
     }
 

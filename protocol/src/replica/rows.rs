@@ -28,14 +28,14 @@ impl Place {
 
 /// How far a log is held, with its number here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct LogRow {
-    pub(super) log: u32,
-    pub(super) next: u64,
-    pub(super) head: EntryId,
+pub(crate) struct LogRow {
+    pub(crate) log: u32,
+    pub(crate) next: u64,
+    pub(crate) head: EntryId,
 }
 
 impl LogRow {
-    pub(super) fn read(value: &[u8]) -> Result<Self, Fault> {
+    pub(crate) fn read(value: &[u8]) -> Result<Self, Fault> {
         let mut reader = Reader::new(value, "log row");
         let row = Self { log: reader.u32()?, next: reader.u64()?, head: reader.id()? };
         reader.end()?;
@@ -75,7 +75,7 @@ pub(crate) fn join_ids(a: &[u8; 32], b: &[u8; 32]) -> Vec<u8> {
 }
 
 /// The two ids of a key.
-pub(super) fn split_ids(key: &[u8]) -> Result<([u8; 32], [u8; 32]), Fault> {
+pub(crate) fn split_ids(key: &[u8]) -> Result<([u8; 32], [u8; 32]), Fault> {
     let mut reader = Reader::new(key, "key");
     let ids = (reader.array()?, reader.array()?);
     reader.end()?;
@@ -122,7 +122,7 @@ pub(crate) fn read_entry<R: Read>(store: &R, place: Place) -> Result<Verified, F
 }
 
 /// A store with what is staged on top of it.
-pub(super) struct Overlay<'a, S> {
+pub struct Overlay<'a, S> {
     pub(super) staged: &'a Batch,
     pub(super) store: &'a S,
 }

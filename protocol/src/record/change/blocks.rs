@@ -33,7 +33,7 @@ pub(in crate::record) enum ValueType {
 }
 
 /// Neighbouring operations that differ only in their counters and values.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(in crate::record) struct Block<'a> {
     /// The counter of the first.
     pub(in crate::record) first: u64,
@@ -56,7 +56,7 @@ pub(in crate::record) struct Block<'a> {
 impl<'a> Block<'a> {
     /// The predecessors of all its operations, those of the first one first.
     pub(in crate::record) fn predecessors(&self) -> Predecessors<'a> {
-        self.predecessors
+        self.predecessors.clone()
     }
     /// The key of one of its operations, counted from 0.
     pub(in crate::record) fn key(&self, row: u64) -> Key<'a> {
@@ -83,7 +83,7 @@ impl<'a> Block<'a> {
 }
 
 /// The operations that one replaces.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Predecessors<'a> {
     actors: Runs<'a, u64>,
     counters: Deltas<'a>,
@@ -106,7 +106,7 @@ impl<'a> Predecessors<'a> {
     }
     /// The next `count` of them, apart.
     pub(in crate::record) fn split(&mut self, count: u64) -> Predecessors<'a> {
-        let mut first = *self;
+        let mut first = self.clone();
         first.left = count.min(self.left);
         // Cannot fail: a block is given out only after its predecessors have been passed over once.
         let _passed = self.pass_over(first.left);
@@ -138,7 +138,7 @@ impl Iterator for Predecessors<'_> {
 }
 
 /// Reads the columns of a change block by block.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(in crate::record) struct Blocks<'a> {
     counter: u64,
     operations: u64,
@@ -237,7 +237,7 @@ impl<'a> Blocks<'a> {
         let predecessors_total = predecessor_count.saturating_mul(count);
         self.predecessors_left =
             self.predecessors_left.checked_sub(predecessors_total).ok_or(Void::TooManyOperations)?;
-        let mut predecessors = self.predecessors;
+        let mut predecessors = self.predecessors.clone();
         predecessors.left = predecessors_total;
         self.predecessors.pass_over(predecessors_total)?;
 

@@ -120,11 +120,12 @@ impl<'a> Columns<'a> {
     }
     /// A column that may be missing, which means that no row has a value.
     pub(super) fn optional<T: Cell<'a>>(&self, column: Column) -> Runs<'a, T> {
-        Runs::new(column, self.bytes(column), true)
+        let bytes = self.bytes(column);
+        Runs::new(column, bytes, if bytes.is_empty() { Nulls::Everywhere } else { Nulls::Allowed })
     }
     /// A column with a value in each row.
     pub(super) fn required<T: Cell<'a>>(&self, column: Column) -> Runs<'a, T> {
-        Runs::new(column, self.bytes(column), false)
+        Runs::new(column, self.bytes(column), Nulls::Refused)
     }
 }
 
@@ -152,13 +153,23 @@ impl<'a> Cell<'a> for &'a str {
     }
 }
 
+/// Which rows of a column may have no value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Nulls {
+    /// None.
+    Refused,
+    /// Some, but not all.
+    Allowed,
+    /// All: the column is missing.
+    Everywhere,
+}
+
 /// A run-length encoded column, read run by run; a literal counts as runs of one.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::record) struct Runs<'a, T> {
     column: Column,
     reader: Reader<'a>,
-    nullable: bool,
-    absent: bool,
+    nulls: Nulls,
     /// Rows left of the run under the cursor, and what they hold.
     left: u64,
     value: Option<T>,
@@ -171,12 +182,11 @@ pub(in crate::record) struct Runs<'a, T> {
 }
 
 impl<'a, T: Cell<'a>> Runs<'a, T> {
-    fn new(column: Column, bytes: &'a [u8], nullable: bool) -> Self {
+    fn new(column: Column, bytes: &'a [u8], nulls: Nulls) -> Self {
         Self {
             column,
             reader: Reader::new(bytes),
-            nullable,
-            absent: nullable && bytes.is_empty(),
+            nulls,
             left: 0,
             value: None,
             literals: 0,
@@ -188,7 +198,7 @@ impl<'a, T: Cell<'a>> Runs<'a, T> {
 
     /// The value of the next rows and how many have it; `None` at the end.
     pub(super) fn peek(&mut self) -> Result<Option<(Option<T>, u64)>, Void> {
-        if self.absent {
+        if self.nulls == Nulls::Everywhere {
             return Ok(Some((None, u64::MAX)));
         }
         if self.left == 0 && !self.load()? {
@@ -211,14 +221,14 @@ impl<'a, T: Cell<'a>> Runs<'a, T> {
     }
     /// Checks that no rows are left.
     pub(super) fn finish(&mut self) -> Result<(), Void> {
-        if self.absent {
+        if self.nulls == Nulls::Everywhere {
             return Ok(());
         }
         if self.peek()?.is_some() {
             return Err(Void::Rows(self.column));
         }
         // Automerge leaves a column without any value out.
-        if self.nullable && !self.has_value { Err(Void::Runs(self.column)) } else { Ok(()) }
+        if self.nulls == Nulls::Allowed && !self.has_value { Err(Void::Runs(self.column)) } else { Ok(()) }
     }
 
     /// Reads the next run; false at the end.
@@ -245,7 +255,7 @@ impl<'a, T: Cell<'a>> Runs<'a, T> {
             }
         };
         let repeats = self.started && value == self.value;
-        if repeats || left == 0 || (value.is_none() && !self.nullable) {
+        if repeats || left == 0 || (value.is_none() && self.nulls == Nulls::Refused) {
             return Err(wrong);
         }
         (self.value, self.left) = (value, left);
@@ -292,7 +302,7 @@ impl<'a> Deltas<'a> {
         Ok((Some(Line { first, step }), count))
     }
     pub(super) fn advance(&mut self, rows: u64) {
-        if let Some(step) = self.runs.value.filter(|_| !self.runs.absent) {
+        if let Some(step) = self.runs.value {
             self.last = self.last.wrapping_add(step.wrapping_mul(rows.cast_signed()));
         }
         self.runs.advance(rows);

@@ -112,7 +112,7 @@ impl<'a> Shape<'_, 'a> {
                 }
                 no_value(block)?;
                 self.elements(block)?;
-                self.delete_elements(block)
+                replaces_its_elements(block)
             }
             (Action::Set, true, Keys::Head | Keys::Elements { .. }) => {
                 on(Kind::Text)?;
@@ -270,22 +270,22 @@ impl<'a> Shape<'_, 'a> {
         }
         at > high
     }
+}
 
-    /// Elements are never overwritten, so a deletion replaces the insertion and nothing else.
-    fn delete_elements(&mut self, block: &Block<'a>) -> Result<(), Void> {
-        let wrong = |row: u64| Void::Predecessors(block.first + row);
-        if block.predecessor_count != 1 {
-            return Err(wrong(0));
-        }
-        let mut predecessors = block.predecessors();
-        for row in 0..block.count {
-            let id = predecessors.try_next()?.ok_or(wrong(row))?;
-            if block.key(row) != Key::Element(id) {
-                return Err(wrong(row));
-            }
-        }
-        Ok(())
+/// Elements are never overwritten, so a deletion replaces the insertion and nothing else.
+fn replaces_its_elements(block: &Block<'_>) -> Result<(), Void> {
+    let wrong = |row: u64| Void::Predecessors(block.first + row);
+    if block.predecessor_count != 1 {
+        return Err(wrong(0));
     }
+    let mut predecessors = block.predecessors();
+    for row in 0..block.count {
+        let id = predecessors.try_next()?.ok_or(wrong(row))?;
+        if block.key(row) != Key::Element(id) {
+            return Err(wrong(row));
+        }
+    }
+    Ok(())
 }
 
 fn no_value(block: &Block<'_>) -> Result<(), Void> {

@@ -96,7 +96,4 @@ pub enum Void {
     /// Not the first change of a record, which alone is read without the ones before it.
     #[error("it is not the first change of its record")]
     NotGenesis,
-    /// A field of none of the shapes that fields have.
-    #[error("its field {0:?} has none of the shapes of fields")]
-    Shape(String),
 }

@@ -110,9 +110,7 @@ pub(super) fn read(doc: &Automerge) -> Result<(Fields, BTreeMap<String, Vec<Valu
 
 fn value(doc: &Automerge, stands: &[Stands]) -> Result<Option<Value>, AutomergeError> {
     Ok(match stands.first() {
-        Some(Stands::Object(ObjType::Map | ObjType::Table, _)) => {
-            layout::map_value(union(doc, &objects(stands, ObjType::Map))?)
-        }
+        Some(Stands::Object(ObjType::Map, _)) => layout::map_value(union(doc, &objects(stands, ObjType::Map))?),
         Some(Stands::Object(ObjType::List, _)) => {
             let mut all = Vec::new();
             for list in objects(stands, ObjType::List) {
@@ -135,7 +133,7 @@ fn single(doc: &Automerge, stands: &Stands) -> Result<Option<Value>, AutomergeEr
     })
 }
 
-/// The different values at a key whose first is single.
+/// The different values at a key whose first is single; empty ones are no alternative.
 fn alternatives(doc: &Automerge, stands: &[Stands]) -> Result<Vec<Value>, AutomergeError> {
     let mut different: Vec<Value> = Vec::new();
     if stands.len() < 2 {
@@ -143,7 +141,7 @@ fn alternatives(doc: &Automerge, stands: &[Stands]) -> Result<Vec<Value>, Autome
     }
     for (place, stands) in stands.iter().enumerate() {
         match single(doc, stands)? {
-            Some(value) if !different.contains(&value) => different.push(value),
+            Some(value) if !value.is_empty() && !different.contains(&value) => different.push(value),
             None if place == 0 => break,
             _ => {}
         }

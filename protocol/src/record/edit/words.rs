@@ -42,7 +42,7 @@ pub(super) fn difference<'a>(old: &str, new: &'a str) -> Vec<Splice<'a>> {
 
 /// The stretches in which two texts differ, by their tokens.
 fn changed(old: &Tokens<'_>, new: &Tokens<'_>) -> Vec<(Range<usize>, Range<usize>)> {
-    let (old, new) = (&old.tokens[..], &new.tokens[..]);
+    let (old, new) = (&old.pieces[..], &new.pieces[..]);
     let start = old.iter().zip(new).take_while(|(a, b)| a == b).count();
     let same_end = old[start..].iter().rev().zip(new[start..].iter().rev()).take_while(|(a, b)| a == b).count();
     let (old_end, new_end) = (old.len() - same_end, new.len() - same_end);
@@ -73,7 +73,7 @@ fn changed(old: &Tokens<'_>, new: &Tokens<'_>) -> Vec<(Range<usize>, Range<usize
 /// A text cut into pieces that together are the whole.
 struct Tokens<'a> {
     text: &'a str,
-    tokens: Vec<&'a str>,
+    pieces: Vec<&'a str>,
     /// Where each starts, in bytes, and the end.
     starts: Vec<usize>,
 }
@@ -84,7 +84,7 @@ impl<'a> Tokens<'a> {
     }
     /// Words, and what is between them character by character.
     fn words(text: &'a str) -> Self {
-        let mut tokens = Vec::new();
+        let mut pieces = Vec::new();
         let mut rest = text;
         while let Some(first) = rest.chars().next() {
             let end = if first.is_alphanumeric() {
@@ -94,21 +94,21 @@ impl<'a> Tokens<'a> {
             } else {
                 first.len_utf8()
             };
-            let (token, after) = rest.split_at(end);
-            tokens.push(token);
+            let (piece, after) = rest.split_at(end);
+            pieces.push(piece);
             rest = after;
         }
-        Self::of(text, tokens)
+        Self::of(text, pieces)
     }
-    fn of(text: &'a str, tokens: Vec<&'a str>) -> Self {
+    fn of(text: &'a str, pieces: Vec<&'a str>) -> Self {
         let mut end = 0;
-        let mut starts = Vec::with_capacity(tokens.len() + 1);
+        let mut starts = Vec::with_capacity(pieces.len() + 1);
         starts.push(0);
-        for token in &tokens {
-            end += token.len();
+        for piece in &pieces {
+            end += piece.len();
             starts.push(end);
         }
-        Self { text, tokens, starts }
+        Self { text, pieces, starts }
     }
     fn start(&self, token: usize) -> usize {
         self.starts[token]

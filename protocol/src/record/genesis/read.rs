@@ -62,9 +62,7 @@ impl<'a> Contents<'a> {
         match (block.action, block.keys, block.object) {
             (Action::MakeMap | Action::MakeList | Action::MakeText, ..) => self.make(block),
             (Action::Set, Keys::Text(key), object) => self.set(block, key, object),
-            (Action::Delete, Keys::Text(key), Object::Root) => {
-                self.root.remove(key);
-            }
+            (Action::Delete, Keys::Text(key), Object::Root) => self.put(key, None),
             (Action::Delete, Keys::Text(key), Object::Made(id)) => {
                 if let Some(Made::Map(entries)) = self.made.get_mut(&id.counter) {
                     entries.remove(key);
@@ -85,18 +83,11 @@ impl<'a> Contents<'a> {
         }
     }
 
+    /// Objects come into being here; maps only when something is put into them.
     fn make(&mut self, block: &Block<'a>) {
         for (row, counter) in (0..block.count).zip(block.first..) {
-            let made = match block.action {
-                Action::MakeList => Made::List(Sequence::new()),
-                Action::MakeText => Made::Text(Text::default()),
-                _ => Made::Map(Entries::new()),
-            };
-            self.made.insert(counter, made);
             match (block.object, block.key(row)) {
-                (Object::Root, Key::Text(key)) => {
-                    self.root.insert(key, Root::Made(counter));
-                }
+                (Object::Root, Key::Text(key)) => self.put(key, Some(Root::Made(counter))),
                 (Object::Made(list), key) => {
                     if let Some(Made::List(list)) = self.made.get_mut(&list.counter) {
                         list.insert(element(key), counter, counter);
@@ -104,26 +95,37 @@ impl<'a> Contents<'a> {
                 }
                 (Object::Root, _) => {}
             }
+            match block.action {
+                Action::MakeList => self.made.insert(counter, Made::List(Sequence::new())),
+                Action::MakeText => self.made.insert(counter, Made::Text(Text::default())),
+                _ => None,
+            };
         }
     }
 
-    /// Of operations at one key the last counts: each replaces the one before.
+    /// Of operations at one key the last counts: each replaces the one before, and what was in it.
+    fn put(&mut self, key: &'a str, value: Option<Root<'a>>) {
+        let before = match value {
+            Some(value) => self.root.insert(key, value),
+            None => self.root.remove(key),
+        };
+        if let Some(Root::Made(object)) = before {
+            self.made.remove(&object);
+        }
+    }
+
     fn set(&mut self, block: &Block<'a>, key: &'a str, object: Object) {
         let last = usize::try_from(block.count - 1).ok().and_then(|row| block.value(row));
         match (object, last) {
-            (Object::Root, Some(Scalar::Text(line))) => {
-                self.root.insert(key, Root::Line(line));
-            }
-            (Object::Root, Some(Scalar::Int(number))) => {
-                self.root.insert(key, Root::Number(number));
-            }
+            (Object::Root, Some(Scalar::Text(line))) => self.put(key, Some(Root::Line(line))),
+            (Object::Root, Some(Scalar::Int(number))) => self.put(key, Some(Root::Number(number))),
             (Object::Made(id), Some(value)) => {
                 let entry = match value {
                     Scalar::Uint(number) => Entry::Uint(number),
                     Scalar::Text(text) => Entry::Text(Cow::Borrowed(text)),
                     Scalar::Int(_) | Scalar::None => return,
                 };
-                if let Some(Made::Map(entries)) = self.made.get_mut(&id.counter) {
+                if let Made::Map(entries) = self.made.entry(id.counter).or_insert_with(|| Made::Map(Entries::new())) {
                     entries.insert(Cow::Borrowed(key), entry);
                 }
             }

@@ -52,6 +52,7 @@ fn blobs(fields: &Fields) -> impl Iterator<Item = &BlobRef> {
 }
 
 /// Where in its object an operation is.
+#[derive(Clone, Copy)]
 enum Place<'a> {
     Key(&'a str),
     /// After this element, or at the start.
@@ -100,7 +101,7 @@ impl<'a> Writer<'a> {
             Value::Line(line) => self.string(None, name, line),
             Value::Number(number) => {
                 write_signed(*number, &mut self.values);
-                self.operation(None, &Place::Key(name), SET, (signed_length(*number) << 4) | INT);
+                self.operation(None, Place::Key(name), SET, (signed_length(*number) << 4) | INT);
             }
             Value::Set(members) => {
                 let mut seen = BTreeSet::new();
@@ -136,20 +137,20 @@ impl<'a> Writer<'a> {
     }
 
     fn make(&mut self, object: Option<u64>, place: Place<'a>, action: u64) -> u64 {
-        self.operation(object, &place, action, 0)
+        self.operation(object, place, action, 0)
     }
     fn string(&mut self, object: Option<u64>, key: &'a str, text: &str) {
         self.values.extend_from_slice(text.as_bytes());
-        self.operation(object, &Place::Key(key), SET, ((text.len() as u64) << 4) | STRING);
+        self.operation(object, Place::Key(key), SET, ((text.len() as u64) << 4) | STRING);
     }
     fn uint(&mut self, object: u64, key: &'a str, value: u64) {
         write_unsigned(value, &mut self.values);
-        self.operation(Some(object), &Place::Key(key), SET, (unsigned_length(value) << 4) | UINT);
+        self.operation(Some(object), Place::Key(key), SET, (unsigned_length(value) << 4) | UINT);
     }
 
     /// Appends a row to each column; gives its counter.
-    fn operation(&mut self, object: Option<u64>, place: &Place<'a>, action: u64, meta: u64) -> u64 {
-        match *place {
+    fn operation(&mut self, object: Option<u64>, place: Place<'a>, action: u64, meta: u64) -> u64 {
+        match place {
             Place::Key(key) => {
                 self.key_actor.append(None, 1);
                 self.key_counter.append_none(1);

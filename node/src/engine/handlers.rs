@@ -1,0 +1,296 @@
+//! What each request of the API does: changes here, lookups in [`super::lookup`].
+
+use std::collections::BTreeMap;
+
+use staffroom_protocol::Replica;
+use staffroom_protocol::catalogue::{Catalogue, Found};
+use staffroom_protocol::charter::{Resolved, Role};
+use staffroom_protocol::fault::{Blame, Fault};
+use staffroom_protocol::id::{IdPrefix, RecordId, SchoolId, SpaceId};
+use staffroom_protocol::record::Fields;
+use staffroom_protocol::record::field::Value;
+use staffroom_protocol::record::kind::Kind;
+use staffroom_protocol::replica::{Draft, Edit, EditFault};
+use staffroom_protocol::store::Read;
+
+use super::desk::{Desk, school_name};
+use super::{lookup, wall_clock};
+use crate::api::{Answer, Code, Done, Failure, Named, NewRecord, Outcome, Request};
+use crate::store::RedbStore;
+
+/// The text of a space's name: its own space has none.
+const OWN: &str = "school";
+
+/// Does what a request asks for, staged.
+pub(super) fn answer(desk: &mut Desk, request: Request) -> Result<Answer, Failure> {
+    match request {
+        Request::Status | Request::Sync { .. } => lookup::status(desk).map(|status| Answer::Status(Box::new(status))),
+        Request::Clusters => lookup::clusters(desk).map(Answer::Clusters),
+        Request::List(filter) => lookup::list(desk, &filter).map(Answer::List),
+        Request::Show { id } => lookup::show(desk, &id).map(|record| Answer::Record(Box::new(record))),
+        Request::CreateCluster { name } => create_cluster(desk, &name),
+        Request::Save { to, records } => save(desk, to.as_deref(), records),
+        Request::Edit { id, fields, heads, author } => edit(desk, &id, fields, heads, author),
+        Request::Invite { cluster, role, expires_in } => invite(desk, cluster.as_deref(), role, expires_in),
+        Request::Promote { cluster, school } => promote(desk, cluster.as_deref(), &school),
+        Request::Verify { rebuild } => {
+            if rebuild {
+                desk.replica.rebuild().map_err(failed)?;
+            }
+            Ok(Answer::Verified(crate::api::Verified::default()))
+        }
+        Request::Join { .. } => Err(Failure::new(Code::Failed, "joining needs the network")),
+    }
+}
+
+/// A fault as people are told it.
+pub(super) fn failed(fault: Fault) -> Failure {
+    match fault {
+        Fault::NoRight { act, .. } => Failure::new(Code::Refused, format!("this school has no right to {act}"))
+            .hint("share cluster show lists who is a steward"),
+        Fault::NoSuchSpace => Failure::new(Code::NotFound, "there is no such cluster here"),
+        fault if fault.blame() == Blame::Node => super::desk::store_failed(&fault),
+        fault => Failure::new(Code::Refused, fault.to_string()),
+    }
+}
+
+/// The name of a space as people use it.
+pub(super) fn space_name(replica: &Replica<RedbStore>, id: SpaceId) -> Named<SpaceId> {
+    let name = replica.space(&id).map(|space| space.charter().resolved().name.clone()).unwrap_or_default();
+    Named { id, name: if name.is_empty() { OWN.to_owned() } else { name } }
+}
+
+/// The clusters with their names.
+pub(super) fn clusters(replica: &Replica<RedbStore>) -> Vec<Named<SpaceId>> {
+    let own = replica.own_space();
+    replica.spaces().filter(|(id, _)| Some(**id) != own).map(|(id, _)| space_name(replica, *id)).collect()
+}
+
+/// Which space `--to` or `--cluster` means.
+pub(super) fn space(replica: &Replica<RedbStore>, asked: Option<&str>, own_allowed: bool) -> Result<SpaceId, Failure> {
+    let own = replica.own_space().filter(|_| own_allowed);
+    let clusters = clusters(replica);
+    let names = || clusters.iter().map(|c| format!("{:?}", c.name)).collect::<Vec<_>>().join(", ");
+    let Some(asked) = asked else {
+        return match (&clusters[..], own) {
+            ([only], _) => Ok(only.id),
+            ([], Some(own)) => Ok(own),
+            ([], None) => Err(Failure::new(Code::NotFound, "this school is in no cluster")
+                .hint("found one: share cluster create \"The Brook Cluster\"")
+                .hint("or join one with a ticket: share join TICKET")),
+            _ => Err(Failure::new(Code::Usage, format!("this school is in several clusters: {}", names()))
+                .hint("say which one: --to NAME, or --cluster NAME")),
+        };
+    };
+    if let Some(own) = own.filter(|_| asked.eq_ignore_ascii_case(OWN)) {
+        return Ok(own);
+    }
+    let prefix = IdPrefix::parse(asked).ok().filter(|_| asked.len() >= 4);
+    let named = |c: &&Named<SpaceId>| {
+        c.name.to_lowercase() == asked.to_lowercase() || prefix.as_ref().is_some_and(|prefix| prefix.matches(&c.id.0))
+    };
+    match clusters.iter().filter(named).collect::<Vec<_>>()[..] {
+        [one] => Ok(one.id),
+        [] => Err(Failure::new(Code::NotFound, format!("this school is in no cluster called {asked:?}")).hint(
+            if clusters.is_empty() {
+                "it is in none yet: share cluster create NAME, or share join TICKET".to_owned()
+            } else {
+                format!("it is in {}", names())
+            },
+        )),
+        _ => Err(Failure::new(Code::Usage, format!("more than one cluster is called {asked:?}"))
+            .hint("use the start of its id: share cluster list --json")),
+    }
+}
+
+/// Which member a name or the start of an id means.
+fn member<R: Read>(store: &R, space: SpaceId, resolved: &Resolved, asked: &str) -> Result<Named<SchoolId>, Failure> {
+    let members: Vec<_> = resolved.members.keys().map(|school| school_name(store, &space, school)).collect();
+    let prefix = IdPrefix::parse(asked).ok().filter(|_| asked.len() >= 4);
+    let named = |m: &&Named<SchoolId>| {
+        m.name.to_lowercase() == asked.to_lowercase() || prefix.as_ref().is_some_and(|prefix| prefix.matches(&m.id.0))
+    };
+    match members.iter().filter(named).collect::<Vec<_>>()[..] {
+        [one] => Ok(one.clone()),
+        [] => {
+            let names = members.iter().map(|m| m.name.as_str()).collect::<Vec<_>>().join(", ");
+            Err(Failure::new(Code::NotFound, format!("no school of the cluster is called {asked:?}"))
+                .hint(format!("its schools are {names}")))
+        }
+        _ => Err(Failure::new(Code::Usage, format!("more than one school is called {asked:?}"))
+            .hint("use the start of its id: share cluster show --json")),
+    }
+}
+
+/// The record that a shortened id means.
+pub(super) fn record(desk: &Desk, asked: &str) -> Result<RecordId, Failure> {
+    let unknown = || {
+        Failure::new(Code::NotFound, format!("there is no record {asked:?} here"))
+            .hint("share list shows what there is")
+    };
+    let prefix = IdPrefix::parse(asked).ok().filter(|_| !asked.is_empty()).ok_or_else(unknown)?;
+    match Catalogue(&desk.snapshot()?).find(&prefix).map_err(failed)? {
+        Found::One(id) => Ok(id),
+        Found::Nothing => Err(unknown()),
+        Found::Many(ids) => {
+            let ids = ids.iter().map(|id| id.to_string()[..asked.len() + 4].to_owned()).collect::<Vec<_>>().join(", ");
+            Err(Failure::new(Code::Usage, format!("{asked:?} begins more than one id: {ids}"))
+                .hint("type a few letters more"))
+        }
+    }
+}
+
+fn create_cluster(desk: &mut Desk, name: &str) -> Result<Answer, Failure> {
+    let name = name.trim();
+    if name.is_empty() || name.len() > staffroom_protocol::limits::NAME || name.chars().any(char::is_control) {
+        return Err(Failure::new(Code::Usage, "a cluster's name has 1 to 200 letters, on one line"));
+    }
+    let taken = clusters(&desk.replica).iter().any(|c| c.name.to_lowercase() == name.to_lowercase());
+    if taken || name.eq_ignore_ascii_case(OWN) {
+        return Err(Failure::new(Code::Refused, format!("this school is already in a space called {name:?}"))
+            .hint("choose another name"));
+    }
+    let id = desk.replica.found(name).map_err(failed)?;
+    introduce(desk, id);
+    Ok(Answer::Cluster(Named { id, name: name.to_owned() }))
+}
+
+/// Shares the school's profile in a space that it just entered.
+pub(super) fn introduce(desk: &mut Desk, space: SpaceId) {
+    let Some(own) = desk.replica.own_space() else { return };
+    let school = desk.replica.school();
+    let profile = Catalogue(desk.replica.store()).profile(&own, &school).ok().flatten();
+    let already = Catalogue(&desk.replica.reader()).profile(&space, &school).ok().flatten().is_some();
+    let Some(profile) = profile.filter(|_| !already) else { return };
+    let mut fields = profile.fields;
+    fields.remove("kind");
+    fields.insert("addresses".to_owned(), Value::set(reachable(&desk.listen)));
+    let draft = Draft { space, kind: "school".to_owned(), fields, author: String::new(), open: None };
+    if let Err(fault) = desk.replica.create(&draft, wall_clock()) {
+        tracing::warn!(%fault, "the school's profile was not shared");
+    }
+}
+
+/// Keeps the addresses in our profiles, so that partners find a node that moved.
+pub(super) fn publish_addresses(desk: &mut Desk) {
+    let addresses = Value::set(reachable(&desk.listen));
+    let (own, school) = (desk.replica.own_space(), desk.replica.school());
+    let spaces: Vec<SpaceId> = desk.replica.spaces().map(|(id, _)| *id).filter(|id| Some(*id) != own).collect();
+    for space in spaces {
+        let profile = Catalogue(desk.replica.store()).profile(&space, &school).ok().flatten();
+        let Some(profile) = profile.filter(|card| card.set("addresses") != addresses.members()) else { continue };
+        let fields = BTreeMap::from([("addresses".to_owned(), addresses.clone())]);
+        let edit = Edit { record: profile.id, fields, heads: None, author: String::new() };
+        if let Err(fault) = desk.replica.edit(&edit, wall_clock()) {
+            tracing::warn!(%fault, "the node's addresses were not shared");
+        }
+    }
+}
+
+/// The addresses that others may reach; those of this machine alone where there are no others.
+pub(super) fn reachable(listen: &[String]) -> Vec<String> {
+    let loopback = |address: &&String| address.starts_with("/ip4/127.") || address.starts_with("/ip6/::1/");
+    let outside: Vec<String> = listen.iter().filter(|address| !loopback(address)).cloned().collect();
+    let mut chosen = if outside.is_empty() { listen.to_vec() } else { outside };
+    chosen.truncate(staffroom_protocol::limits::ADDRESSES);
+    chosen
+}
+
+fn save(desk: &mut Desk, to: Option<&str>, records: Vec<NewRecord>) -> Result<Answer, Failure> {
+    let id = space(&desk.replica, to, true)?;
+    let outcomes = records.into_iter().map(|record| save_one(desk, id, record)).collect::<Result<_, _>>()?;
+    Ok(Answer::Saved { space: space_name(&desk.replica, id), outcomes })
+}
+
+/// Makes a record, or brings the one from the same source up to date. One that is refused does not
+/// hold up the others; only a store that failed does.
+fn save_one(desk: &mut Desk, space: SpaceId, record: NewRecord) -> Result<Outcome, Failure> {
+    let title = record.fields.get("title").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let kind = record.kind.clone();
+    let source = record.fields.get("source").and_then(Value::as_str).unwrap_or_default();
+    let school = desk.replica.school();
+    let known = Catalogue(&desk.replica.reader()).by_source(space, school, source).map_err(failed)?;
+    let known = known.filter(|_| !source.is_empty());
+    let done = match known {
+        Some(id) => update(desk, id, record).map(|done| (id, done)),
+        None => create(desk, space, record).map(|id| (id, Done::Created)),
+    };
+    let outcome = Outcome { id: known, kind, title, outcome: Done::Refused, reason: None, warnings: Vec::new() };
+    match done {
+        Ok((id, done)) => Ok(Outcome { id: Some(id), outcome: done, ..outcome }),
+        Err(EditFault::Refused(fault)) if fault.blame() == Blame::Node => Err(failed(fault)),
+        Err(fault) => Ok(Outcome { reason: Some(fault.to_string()), ..outcome }),
+    }
+}
+
+fn create(desk: &mut Desk, space: SpaceId, record: NewRecord) -> Result<RecordId, EditFault> {
+    let NewRecord { kind, fields, author, open } = record;
+    desk.replica.create(&Draft { space, kind, fields, author, open }, wall_clock())
+}
+
+/// Sets what the new version says otherwise. What it does not speak of stays, and a record that was
+/// withdrawn is not shared again by the way.
+fn update(desk: &mut Desk, id: RecordId, record: NewRecord) -> Result<Done, EditFault> {
+    let now = Catalogue(&desk.replica.reader()).record(&id)?;
+    let present = now.map(|record| record.view.fields).unwrap_or_default();
+    let usual = Kind::named(&record.kind).and_then(|kind| kind.shared_state);
+    let says = |name: &str, value: &Value| {
+        let kept = name == "kind" || (name == "state" && value.as_str() == usual);
+        !kept && !value.is_empty() && present.get(name) != Some(value)
+    };
+    let fields: Fields = record.fields.into_iter().filter(|(name, value)| says(name, value)).collect();
+    if fields.is_empty() {
+        return Ok(Done::Unchanged);
+    }
+    let edit = Edit { record: id, fields, heads: None, author: record.author };
+    let changed = desk.replica.edit(&edit, wall_clock())?;
+    Ok(if changed { Done::Updated } else { Done::Unchanged })
+}
+
+fn edit(
+    desk: &mut Desk,
+    asked: &str,
+    fields: BTreeMap<String, Value>,
+    heads: Option<Vec<staffroom_protocol::id::ChangeHash>>,
+    author: String,
+) -> Result<Answer, Failure> {
+    let id = record(desk, asked)?;
+    let card = Catalogue(&desk.snapshot()?).card(&id).map_err(failed)?;
+    let changed =
+        desk.replica.edit(&Edit { record: id, fields, heads, author }, wall_clock()).map_err(|fault| match fault {
+            EditFault::NotOwner(_) => {
+                Failure::new(Code::Refused, format!("record {asked} belongs to another school: {fault}"))
+            }
+            EditFault::Invalid(_) | EditFault::UnknownKind(_) | EditFault::TooLarge { .. } => {
+                Failure::new(Code::Usage, fault.to_string())
+            }
+            EditFault::NoSuchRecord => Failure::new(Code::NotFound, fault.to_string()),
+            EditFault::Document(_) => Failure::new(Code::Failed, fault.to_string()),
+            EditFault::Refused(fault) => failed(fault),
+        })?;
+    let outcome = if changed { Done::Updated } else { Done::Unchanged };
+    let (kind, title) = card.map(|card| (card.kind.clone(), card.line("title").to_owned())).unwrap_or_default();
+    Ok(Answer::Edited(Outcome { id: Some(id), kind, title, outcome, reason: None, warnings: Vec::new() }))
+}
+
+fn invite(desk: &mut Desk, cluster: Option<&str>, role: Role, expires_in: u64) -> Result<Answer, Failure> {
+    let id = space(&desk.replica, cluster, false)?;
+    if desk.listen.is_empty() {
+        return Err(Failure::new(Code::Failed, "an invitation needs a running node, which the joiner can reach")
+            .hint("start it in another window: share serve"));
+    }
+    let expires = wall_clock().plus(expires_in.saturating_mul(1000));
+    let ticket = desk.replica.invite(id, role, expires, reachable(&desk.listen)).map_err(failed)?;
+    Ok(Answer::Ticket { ticket: ticket.to_text(), expires: expires.0, space: space_name(&desk.replica, id) })
+}
+
+fn promote(desk: &mut Desk, cluster: Option<&str>, school: &str) -> Result<Answer, Failure> {
+    let id = space(&desk.replica, cluster, false)?;
+    let held = desk.replica.space(&id).map_err(failed)?;
+    let named = member(&desk.snapshot()?, id, held.charter().resolved(), school)?;
+    if held.charter().resolved().role(&named.id) == Some(Role::Steward) {
+        return Err(Failure::new(Code::Refused, format!("{} is a steward already", named.name)));
+    }
+    desk.replica.promote(id, named.id).map_err(failed)?;
+    Ok(Answer::Promoted(named))
+}

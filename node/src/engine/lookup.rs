@@ -1,0 +1,213 @@
+//! What requests of the API read: lists, records, the honest status.
+
+use staffroom_protocol::catalogue::{Catalogue, Version};
+use staffroom_protocol::id::{DeviceId, SchoolId, SpaceId};
+use staffroom_protocol::record::Card;
+use staffroom_protocol::replica::Space;
+use staffroom_protocol::store::{Read as _, Table};
+
+use super::desk::{Desk, school_name};
+use super::handlers::{failed, record, space, space_name};
+use crate::api::{
+    Cluster, Failure, Filter, Member, Partner, PartnerState, Record, SpaceStatus, Status, StoreStatus, Summary,
+};
+use crate::store::Snapshot;
+
+/// The state of the node and of each partner.
+pub(super) fn status(desk: &Desk) -> Result<Status, Failure> {
+    let snapshot = desk.snapshot()?;
+    let own = desk.replica.own_space().unwrap_or_default();
+    let school = school_name(&snapshot, &own, &desk.replica.school());
+    let spaces: Vec<SpaceStatus> =
+        desk.replica.spaces().map(|(id, space)| space_status(desk, &snapshot, id, space)).collect();
+    let mut quarantined = 0;
+    let counted = snapshot.scan(Table::Quarantine, &[], &[], &mut |_, value| {
+        quarantined += value.first_chunk().map_or(0, |count| u64::from(u32::from_be_bytes(*count)));
+        Ok(true)
+    });
+    counted.map_err(failed)?;
+    let store = StoreStatus {
+        records: snapshot.len(Table::Cards).map_err(failed)?,
+        entries: desk.replica.spaces().map(|(_, space)| space.frontier().entries()).sum(),
+        bytes: std::fs::metadata(&desk.path).map_or(0, |file| file.len()),
+        quarantined,
+        forks: 0,
+    };
+    Ok(Status {
+        school,
+        running: !desk.listen.is_empty(),
+        device: desk.replica.device(),
+        listen: desk.listen.clone(),
+        store,
+        spaces,
+    })
+}
+
+fn space_status(desk: &Desk, snapshot: &Snapshot, id: &SpaceId, space: &Space) -> SpaceStatus {
+    let charter = space.durable_charter();
+    let devices = |school: &SchoolId| charter.identities().get(school).map(|chain| chain.devices()).unwrap_or_default();
+    let ours = desk.replica.device();
+    let schools: Vec<SchoolId> = charter.resolved().members.keys().copied().collect();
+    let partners = schools.iter().flat_map(|school| {
+        devices(school)
+            .into_keys()
+            .filter(|device| *device != ours)
+            .map(|device| partner(desk, snapshot, space, school, device))
+            .collect::<Vec<_>>()
+    });
+    SpaceStatus {
+        id: *id,
+        name: space_name(&desk.replica, *id).name,
+        frontier: staffroom_protocol::id::to_text(&space.frontier().hash()),
+        charter: staffroom_protocol::id::to_text(&charter.hash()),
+        members: members(snapshot, id, space),
+        partners: partners.collect(),
+    }
+}
+
+fn members(snapshot: &Snapshot, id: &SpaceId, space: &Space) -> Vec<Member> {
+    let members = &space.durable_charter().resolved().members;
+    members
+        .iter()
+        .map(|(school, member)| Member { school: school_name(snapshot, id, school), role: member.role })
+        .collect()
+}
+
+fn partner(desk: &Desk, snapshot: &Snapshot, space: &Space, school: &SchoolId, device: DeviceId) -> Partner {
+    let peer = desk.links.peers.get(&device).cloned().unwrap_or_default();
+    let school = school_name(snapshot, &space.id(), school);
+    let last_heard = peer.last_heard.map(|at| at.0);
+    match desk.links.session(&space.id(), &device) {
+        Some(session) => {
+            let standing = session.standing(space);
+            let state = if standing.in_step() { PartnerState::InStep } else { PartnerState::Behind };
+            let missing = standing.we_lack + standing.they_lack;
+            Partner {
+                school,
+                device,
+                state,
+                missing,
+                last_heard,
+                error: peer.refused.map(|what| format!("refused: {what}")),
+            }
+        }
+        None => {
+            let why = peer.error.unwrap_or_else(|| {
+                if desk.listen.is_empty() { "this node is not running" } else { "no address of it is known yet" }
+                    .to_owned()
+            });
+            Partner { school, device, state: PartnerState::Unheard, missing: 0, last_heard, error: Some(why) }
+        }
+    }
+}
+
+/// The clusters, each with its members.
+pub(super) fn clusters(desk: &Desk) -> Result<Vec<Cluster>, Failure> {
+    let snapshot = desk.snapshot()?;
+    let own = desk.replica.own_space();
+    let clusters = desk.replica.spaces().filter(|(id, _)| Some(**id) != own);
+    clusters
+        .map(|(id, space)| {
+            let mut records = 0;
+            let counted = snapshot.scan(Table::Recent, &id.0, &[], &mut |_, _| {
+                records += 1;
+                Ok(true)
+            });
+            counted.map_err(failed)?;
+            Ok(Cluster {
+                id: *id,
+                name: space_name(&desk.replica, *id).name,
+                members: members(&snapshot, id, space),
+                records,
+            })
+        })
+        .collect()
+}
+
+/// Records, the last changed first.
+pub(super) fn list(desk: &Desk, filter: &Filter) -> Result<Vec<Summary>, Failure> {
+    let snapshot = desk.snapshot()?;
+    let spaces: Vec<SpaceId> = match &filter.space {
+        Some(asked) => vec![space(&desk.replica, Some(asked), true)?],
+        None => desk.replica.spaces().map(|(id, _)| *id).collect(),
+    };
+    let limit = filter.limit.unwrap_or(usize::MAX);
+    let mut found: Vec<Card> = Vec::new();
+    for id in &spaces {
+        let mut of_space = 0;
+        let visited = Catalogue(&snapshot).newest(id, &mut |card| {
+            if filter.since.is_some_and(|since| card.updated.millis().0 < since) {
+                return false;
+            }
+            if matches(desk, &snapshot, filter, &card) {
+                of_space += 1;
+                found.push(card);
+            }
+            of_space < limit
+        });
+        visited.map_err(failed)?;
+    }
+    found.sort_by_key(|card| (std::cmp::Reverse(card.updated), card.id));
+    found.truncate(limit);
+    Ok(found.into_iter().map(|card| summary(desk, &snapshot, card)).collect())
+}
+
+/// Whether a record is one that was asked for. Profiles of schools are listed by name only.
+fn matches(desk: &Desk, snapshot: &Snapshot, filter: &Filter, card: &Card) -> bool {
+    let has = |field: &str, wanted: &Option<String>| {
+        let same = |wanted: &String| card.set(field).iter().any(|m| m.to_lowercase() == wanted.to_lowercase());
+        wanted.as_ref().is_none_or(same)
+    };
+    let kind = filter.kind.as_ref().map_or(card.kind != "school", |kind| card.kind == *kind);
+    let school = filter.school.as_ref().is_none_or(|wanted| {
+        let named = school_name(snapshot, &card.space, &card.school);
+        named.name.to_lowercase() == wanted.to_lowercase() || named.id.to_string().starts_with(&wanted.to_lowercase())
+    });
+    let mine = !filter.mine || card.school == desk.replica.school();
+    kind && mine
+        && school
+        && has("subjects", &filter.subject)
+        && has("key_stages", &filter.key_stage)
+        && has("tags", &filter.tag)
+}
+
+fn summary(desk: &Desk, snapshot: &Snapshot, card: Card) -> Summary {
+    Summary {
+        id: card.id,
+        kind: card.kind,
+        space: space_name(&desk.replica, card.space),
+        school: school_name(snapshot, &card.space, &card.school),
+        created: card.created.millis().0,
+        updated: card.updated.millis().0,
+        heads: card.heads,
+        open: card.open,
+        fields: card.fields,
+    }
+}
+
+/// One record in full.
+pub(super) fn show(desk: &Desk, asked: &str) -> Result<Record, Failure> {
+    let id = record(desk, asked)?;
+    let snapshot = desk.snapshot()?;
+    let found = Catalogue(&snapshot).record(&id).map_err(failed)?;
+    let found = found
+        .ok_or_else(|| Failure::new(crate::api::Code::NotFound, format!("record {asked} is not here in full yet")))?;
+    let space = found.card.space;
+    let version = |version: Version| crate::api::Version {
+        change: version.change,
+        school: school_name(&snapshot, &space, &version.school),
+        author: version.author,
+        at: version.clock.millis().0,
+        genesis: version.genesis,
+    };
+    let (local_fault, not_in_force) = (found.card.local_fault.clone(), found.card.not_in_force);
+    let mut summary = summary(desk, &snapshot, found.card);
+    summary.fields = found.view.fields;
+    Ok(Record {
+        summary,
+        conflicts: found.view.conflicts,
+        history: found.history.into_iter().map(version).collect(),
+        local_fault,
+        not_in_force,
+    })
+}

@@ -1,0 +1,284 @@
+//! The folder of a node: settings, secrets, store, socket.
+//!
+//! | file | what |
+//! |---|---|
+//! | `share.toml` | settings, to be edited by people |
+//! | `identity.json` | the school's identity chain, public |
+//! | `secrets/device.key` | the device's key (mode 0600) |
+//! | `secrets/life.key` | the secret of this life of the store (mode 0600) |
+//! | `store.redb` | everything that is held |
+//! | `node.sock` | where the running node answers the command line (mode 0600) |
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use staffroom_protocol::id::{DeviceId, SchoolId};
+use staffroom_protocol::identity::{IdentityChain, Inception, RecoveryCode, Rights, SecretKey};
+use staffroom_protocol::record::Fields;
+use staffroom_protocol::record::field::Value;
+use staffroom_protocol::replica::{Draft, Local};
+
+use crate::api::{Code, Failure, Named};
+use crate::engine::wall_clock;
+use crate::store::{OpenError, RedbStore};
+
+/// The folder of a node.
+#[derive(Debug, Clone)]
+pub struct Home(PathBuf);
+
+/// A school to set up.
+#[derive(Debug, Clone, Default)]
+pub struct NewSchool {
+    /// Its name.
+    pub name: String,
+    /// The ages it teaches.
+    pub phase: Option<String>,
+    /// Where it is.
+    pub place: Option<String>,
+}
+
+/// What set-up made.
+#[derive(Debug)]
+pub struct SetUp {
+    /// The school.
+    pub school: Named<SchoolId>,
+    /// This node's device.
+    pub device: DeviceId,
+    /// To be written down: it exists nowhere else.
+    pub recovery_code: String,
+}
+
+/// Settings, as `share.toml` has them. Every one may be left out.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where the node listens, as multiaddresses.
+    pub listen: Vec<String>,
+    /// Whether it looks for partners on the local network.
+    pub mdns: bool,
+    /// The zone of dates that name none.
+    pub zone: String,
+    /// The person whose name commands write.
+    #[serde(rename = "as")]
+    pub author: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: vec!["/ip4/0.0.0.0/tcp/4960".to_owned()],
+            mdns: true,
+            zone: "Europe/London".to_owned(),
+            author: String::new(),
+        }
+    }
+}
+
+impl Home {
+    /// The home in this folder, whether or not anything is there yet.
+    pub fn at(folder: impl Into<PathBuf>) -> Self {
+        Self(folder.into())
+    }
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+    /// Whether a school was set up here.
+    pub fn is_set_up(&self) -> bool {
+        self.0.join("identity.json").exists()
+    }
+    /// Where the running node answers.
+    pub fn socket(&self) -> PathBuf {
+        self.0.join("node.sock")
+    }
+    /// The file of the store.
+    pub fn store_path(&self) -> PathBuf {
+        self.0.join("store.redb")
+    }
+    /// The settings.
+    pub fn config(&self) -> Result<Config, Failure> {
+        let path = self.0.join("share.toml");
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Config::default()),
+            Err(error) => return Err(unreadable(&path, &error)),
+        };
+        toml::from_str(&text).map_err(|error| {
+            Failure::new(Code::Failed, format!("{} is not right: {}", path.display(), error.message()))
+                .hint("correct that setting, or delete the line to have the usual value")
+        })
+    }
+
+    /// Sets a school up: keys, its own space, its profile there. Refuses a home that is in use.
+    ///
+    /// The last file to be written is `identity.json`: a set-up that was cut short is begun anew.
+    pub fn set_up(&self, school: &NewSchool) -> Result<SetUp, Failure> {
+        if self.is_set_up() {
+            let message = format!("a school is already set up in {}", self.0.display());
+            return Err(Failure::new(Code::Refused, message).hint("choose another folder with --home"));
+        }
+        let name = school.name.trim();
+        if name.is_empty() {
+            return Err(
+                Failure::new(Code::Usage, "a school needs a name").hint("share init --school \"Hillside Primary\"")
+            );
+        }
+        self.make_folders()?;
+        let code = RecoveryCode::from_random(random()?);
+        let device = SecretKey::from_seed(&random()?);
+        let mut chain = IdentityChain::new(Inception::new(&code));
+        let certified = chain.certify(&code.root(0), device.public(), Rights::ALL);
+        certified.map_err(|fault| Failure::new(Code::Failed, fault.to_string()))?;
+        self.write_secret("device.key", &device.seed())?;
+        self.write_secret("life.key", &random()?)?;
+        let id = chain.school();
+        let made = SetUp {
+            school: Named { id, name: name.to_owned() },
+            device: device.public(),
+            recovery_code: code.to_text(),
+        };
+        let _ = fs::remove_file(self.store_path());
+        self.found_own_space(chain.clone(), device, school)?;
+        let json = serde_json::to_vec(&chain).map_err(|error| Failure::new(Code::Failed, error.to_string()))?;
+        write_new(&self.0.join("identity.json"), &json, 0o644)?;
+        Ok(made)
+    }
+
+    fn found_own_space(&self, chain: IdentityChain, device: SecretKey, school: &NewSchool) -> Result<(), Failure> {
+        let me = Local { school: chain, device, life: self.read_secret("life.key")? };
+        let entropy = staffroom_protocol::entropy::Entropy::from_seed(random()?);
+        let founded = staffroom_protocol::Replica::open(self.open_store()?, me, entropy).and_then(|mut replica| {
+            let own = replica.found("")?;
+            let draft = Draft {
+                space: own,
+                kind: "school".to_owned(),
+                fields: school.fields(),
+                author: String::new(),
+                open: None,
+            };
+            let made = replica.create(&draft, wall_clock());
+            replica.flush()?;
+            Ok(made)
+        });
+        match founded {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(invalid)) => Err(Failure::new(Code::Usage, invalid.to_string())),
+            Err(fault) => Err(Failure::new(Code::Failed, fault.to_string())),
+        }
+    }
+
+    /// Who this node is.
+    pub fn local(&self) -> Result<Local, Failure> {
+        let path = self.0.join("identity.json");
+        if !self.is_set_up() {
+            return Err(Failure::new(Code::NotFound, format!("no school is set up in {}", self.0.display()))
+                .hint("set one up: share init --school \"Hillside Primary\"")
+                .hint("or name another folder with --home or SHARE_HOME"));
+        }
+        let json = fs::read(&path).map_err(|error| unreadable(&path, &error))?;
+        let school = serde_json::from_slice(&json)
+            .map_err(|error| Failure::new(Code::Damaged, format!("{} is damaged: {error}", path.display())))?;
+        let device = SecretKey::from_seed(&self.read_secret("device.key")?);
+        Ok(Local { school, device, life: self.read_secret("life.key")? })
+    }
+
+    /// The seed of the device's key, which is the network identity too.
+    pub(crate) fn device_seed(&self) -> Result<[u8; 32], Failure> {
+        self.read_secret("device.key")
+    }
+
+    /// Opens the store. A process that was killed may hold its lock for a moment longer.
+    pub fn open_store(&self) -> Result<RedbStore, Failure> {
+        let path = self.store_path();
+        for _ in 0..20 {
+            match RedbStore::open(&path) {
+                Err(OpenError::InUse) => std::thread::sleep(std::time::Duration::from_millis(50)),
+                Ok(store) => return Ok(store),
+                Err(error) => {
+                    let newer = matches!(error, OpenError::Newer { .. });
+                    let failure = Failure::new(Code::Damaged, format!("the store {}: {error}", path.display()));
+                    let hint = if newer {
+                        "use that version, or a newer one"
+                    } else {
+                        "look at the disk; restore a backup if it is damaged"
+                    };
+                    return Err(failure.hint(hint));
+                }
+            }
+        }
+        Err(Failure::new(Code::Failed, format!("another program is using {}", self.0.display()))
+            .hint("a node runs on one home once: stop the other `share serve`, or choose another --home"))
+    }
+
+    fn make_folders(&self) -> Result<(), Failure> {
+        let secrets = self.0.join("secrets");
+        fs::create_dir_all(&self.0).map_err(|error| unwritable(&self.0, &error))?;
+        match fs::DirBuilder::new().mode(0o700).create(&secrets) {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(unwritable(&secrets, &error)),
+            _ => Ok(()),
+        }
+    }
+    fn write_secret(&self, name: &str, secret: &[u8; 32]) -> Result<(), Failure> {
+        let path = self.0.join("secrets").join(name);
+        let _ = fs::remove_file(&path);
+        write_new(&path, staffroom_protocol::id::to_text(secret).as_bytes(), 0o600)
+    }
+    fn read_secret(&self, name: &str) -> Result<[u8; 32], Failure> {
+        let path = self.0.join("secrets").join(name);
+        let text = fs::read_to_string(&path).map_err(|error| unreadable(&path, &error))?;
+        let mode = fs::metadata(&path).map_err(|error| unreadable(&path, &error))?.permissions().mode();
+        if mode & 0o077 != 0 {
+            return Err(Failure::new(Code::Refused, format!("others can read {}", path.display()))
+                .hint(format!("chmod 600 {}", path.display())));
+        }
+        let secret = staffroom_protocol::id::from_text(text.trim()).and_then(|bytes| bytes.try_into().ok());
+        secret.ok_or_else(|| Failure::new(Code::Damaged, format!("{} is damaged", path.display())))
+    }
+}
+
+impl NewSchool {
+    /// Its profile.
+    pub fn fields(&self) -> Fields {
+        let line = |text: &Option<String>| Value::Line(text.clone().unwrap_or_default());
+        Fields::from([
+            ("title".to_owned(), Value::Line(self.name.trim().to_owned())),
+            ("phase".to_owned(), line(&self.phase)),
+            ("place".to_owned(), line(&self.place)),
+        ])
+    }
+}
+
+/// Random bytes of the operating system.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], Failure> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| Failure::new(Code::Failed, format!("no random numbers: {error}")))?;
+    Ok(bytes)
+}
+
+/// Writes a file that is whole or not there, durable when this returns.
+fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
+    let part = path.with_extension("part");
+    let written =
+        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&part).and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            fs::rename(&part, path)?;
+            fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+        });
+    written.map_err(|error| {
+        let _ = fs::remove_file(&part);
+        unwritable(path, &error)
+    })
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(Code::Failed, format!("cannot read {}: {error}", path.display()))
+}
+
+fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(Code::Failed, format!("cannot write {}: {error}", path.display()))
+        .hint("look at the folder's permissions and at the free space of the disk")
+}

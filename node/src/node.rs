@@ -1,0 +1,118 @@
+//! A node: the engine over the store of a home, and, while it runs, network and socket.
+
+use std::sync::Mutex;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::api::{Answer, Code, Failure, Request};
+use crate::engine::{Command, Engine};
+use crate::home::{Home, random};
+use crate::net::{Net, NetConfig};
+use crate::{socket, verify};
+
+/// A node whose store is open; nobody else is reached yet.
+pub struct Node {
+    home: Home,
+    engine: Engine,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Node {
+    /// Opens the store of a home and starts the engine.
+    pub fn open(home: &Home) -> Result<Self, Failure> {
+        let me = home.local()?;
+        let store = home.open_store()?;
+        let started = Engine::start(store, me, home.store_path(), random()?);
+        let (engine, thread) = started.map_err(|fault| {
+            Failure::new(Code::Damaged, format!("the store in {} does not open: {fault}", home.path().display()))
+                .hint("share verify shows what is wrong; a backup restores it")
+        })?;
+        Ok(Self { home: home.clone(), engine, thread: Mutex::new(Some(thread)) })
+    }
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+    /// Asks something that needs no network.
+    pub fn ask_blocking(&self, request: Request) -> Result<Answer, Failure> {
+        match request {
+            Request::Verify { rebuild } => verify::run(&self.engine, rebuild),
+            other => self.engine.ask_blocking(other),
+        }
+    }
+    /// Begins to listen and to reach partners. Inside a tokio runtime.
+    pub async fn run(&self, listen: Option<Vec<String>>, mdns: Option<bool>) -> Result<Running, Failure> {
+        let config = self.home.config()?;
+        let listener = socket::listen(&self.home.socket())?;
+        let config = NetConfig { listen: listen.unwrap_or(config.listen), mdns: mdns.unwrap_or(config.mdns) };
+        let net = Net::start(self.engine.clone(), self.home.device_seed()?, config).await?;
+        let running = Running { engine: self.engine.clone(), net };
+        tokio::spawn(socket::serve(listener, running.clone()));
+        Ok(running)
+    }
+    /// Ends the engine after a last flush, and waits for it.
+    pub fn close(&self) {
+        self.engine.stop_blocking();
+        let thread = self.thread.lock().ok().and_then(|mut thread| thread.take());
+        if let Some(thread) = thread {
+            let _ = thread.join();
+        }
+        let _ = std::fs::remove_file(self.home.socket());
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// A node that listens and reaches its partners.
+#[derive(Clone)]
+pub struct Running {
+    engine: Engine,
+    net: Net,
+}
+
+impl Running {
+    /// Where it listens.
+    pub fn listen(&self) -> Vec<String> {
+        self.net.listen()
+    }
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+    /// Asks something.
+    pub async fn ask(&self, request: Request) -> Result<Answer, Failure> {
+        match request {
+            Request::Join { ticket } => self.join(&ticket).await,
+            Request::Sync { wait } => {
+                self.net.dial_now();
+                let in_step = self.engine.query(Command::WhenInStep);
+                let _ = tokio::time::timeout(Duration::from_millis(wait), in_step).await;
+                self.engine.ask(Request::Status).await
+            }
+            Request::Verify { rebuild } => {
+                let engine = self.engine.clone();
+                let found = tokio::task::spawn_blocking(move || verify::run(&engine, rebuild)).await;
+                found.map_err(|error| Failure::new(Code::Failed, error.to_string()))?
+            }
+            other => self.engine.ask(other).await,
+        }
+    }
+
+    async fn join(&self, text: &str) -> Result<Answer, Failure> {
+        let ticket = staffroom_protocol::charter::Ticket::parse(text).map_err(|error| {
+            Failure::new(Code::Usage, error.to_string()).hint("copy the whole ticket again, in one piece")
+        })?;
+        let space = self.net.join(&ticket).await?;
+        let name = self.engine.query(|answer| Command::NameOf(space, answer)).await;
+        Ok(Answer::Joined(name.unwrap_or_else(|| crate::api::Named { id: space, name: space.short() })))
+    }
+
+    /// Ends the network; the engine goes on.
+    pub async fn stop(&self) {
+        let _ = tokio::time::timeout(Duration::from_secs(5), self.net.stop()).await;
+    }
+}

@@ -1,0 +1,123 @@
+//! Checks all that a store holds: every chain, signature and hash, and whether what is cache says
+//! what the entries say.
+
+use crate::bytes;
+use crate::catalogue::Catalogue;
+use crate::charter::Charter;
+use crate::fault::Fault;
+use crate::id::{EntryId, RecordId, SpaceId, WriterId};
+use crate::limits;
+use crate::log::Entry;
+use crate::record::Card;
+use crate::replica::{LogRow, Place, read_charters, read_entry, split_ids};
+use crate::store::{Read, Table};
+
+/// Something wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wrong {
+    /// What is wrong.
+    pub what: String,
+    /// With which thing.
+    pub place: String,
+}
+
+/// What was checked, and what is wrong.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Entries checked.
+    pub entries: u64,
+    /// Records checked.
+    pub records: u64,
+    /// What is wrong.
+    pub wrong: Vec<Wrong>,
+}
+
+impl Report {
+    fn wrong(&mut self, what: impl ToString, place: impl ToString) {
+        self.wrong.push(Wrong { what: what.to_string(), place: place.to_string() });
+    }
+}
+
+/// Checks everything. `heard` is told now and then how many entries are done.
+pub fn verify<R: Read>(store: &R, heard: &mut dyn FnMut(u64)) -> Result<Report, Fault> {
+    let mut report = Report::default();
+    for (space, whole) in read_charters(store)? {
+        if let Err(fault) = Charter::empty(space).admit(whole) {
+            report.wrong(fault, format!("charter of space {space}"));
+        }
+    }
+    let mut logs = Vec::new();
+    store.scan(Table::Logs, &[], &[], &mut |key, value| {
+        let (space, writer) = split_ids(key)?;
+        logs.push((SpaceId(space), WriterId(writer), LogRow::read(value)?));
+        Ok(true)
+    })?;
+    for (space, writer, row) in logs {
+        verify_log(store, space, writer, row, &mut report, heard);
+    }
+    verify_records(store, &mut report)?;
+    Ok(report)
+}
+
+/// Checks one log from its first entry to its head.
+fn verify_log<R: Read>(
+    store: &R,
+    space: SpaceId,
+    writer: WriterId,
+    row: LogRow,
+    report: &mut Report,
+    heard: &mut dyn FnMut(u64),
+) {
+    let mut prev = EntryId::default();
+    let mut batch: Vec<Entry> = Vec::new();
+    for seq in 0..row.next {
+        let place = format!("entry {seq} of writer {writer}");
+        match read_entry(store, Place { log: row.log, seq }) {
+            Ok(entry) => {
+                let header = entry.header();
+                if (header.space, header.writer, header.seq, header.prev) != (space, writer, seq, prev) {
+                    report.wrong("it does not continue its chain", &place);
+                }
+                if entry.payload().is_none() {
+                    report.wrong("its payload is missing", &place);
+                }
+                prev = entry.id();
+                batch.push(entry.into_entry());
+            }
+            Err(fault) => report.wrong(fault, &place),
+        }
+        report.entries += 1;
+        if batch.len() == limits::BATCH_ENTRIES || seq + 1 == row.next {
+            for fault in Entry::verify_all(core::mem::take(&mut batch)).into_iter().filter_map(Result::err) {
+                report.wrong(fault, format!("an entry of writer {writer} before {}", seq + 1));
+            }
+            heard(report.entries);
+        }
+    }
+    if prev != row.head {
+        report.wrong("its last entry is not the one noted", format!("log of writer {writer}"));
+    }
+}
+
+/// Checks that every card says what the entries say.
+fn verify_records<R: Read>(store: &R, report: &mut Report) -> Result<(), Fault> {
+    let mut ids = Vec::new();
+    store.scan(Table::Records, &[], &[], &mut |key, _| {
+        ids.push(RecordId(key.try_into().map_err(|_| Fault::Malformed { what: "key" })?));
+        Ok(true)
+    })?;
+    let catalogue = Catalogue(store);
+    for id in ids {
+        report.records += 1;
+        let stored: Option<Card> = match store.get(Table::Cards, &id.0)? {
+            Some(value) => bytes::decode(&value, "card").ok(),
+            None => None,
+        };
+        match catalogue.record(&id) {
+            Ok(record) if record.as_ref().map(|record| &record.card) == stored.as_ref() => {}
+            Ok(_) => report.wrong("the list does not say what its entries say", format!("record {id}")),
+            Err(fault) => report.wrong(fault, format!("record {id}")),
+        }
+    }
+    Ok(())
+}
