@@ -1,8 +1,7 @@
 //! A record's first change, written and read without Automerge, is what Automerge makes and reads.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod support;
-
+use crate::support::{any_fields, edits, line, shown, text, through_automerge};
 use proptest::prelude::*;
 use staffroom_protocol::record::{
     change::Change,
@@ -11,7 +10,6 @@ use staffroom_protocol::record::{
     genesis::{read_genesis, write_genesis},
     view::View,
 };
-use support::{any_fields, edits, line, shown, text, through_automerge};
 
 const ACTOR: [u8; 16] = *b"an actor's bytes";
 

@@ -1,10 +1,9 @@
 //! Edits of several schools merge to the same record, in whatever order they arrive.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::support::{edits, line, text};
 use proptest::{collection, prelude::*, sample::Index};
 use staffroom_protocol::{
     id::{BlobId, ChangeHash},
@@ -17,7 +16,6 @@ use staffroom_protocol::{
         view::{View, ViewFault},
     },
 };
-use support::{edits, line, text};
 
 /// The actor of a school's lane.
 fn actor(school: u8, lane: u8) -> [u8; 16] {

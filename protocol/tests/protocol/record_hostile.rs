@@ -1,8 +1,7 @@
 //! Whatever a partner sends, the reader of changes survives it, and nothing that it lets pass troubles Automerge.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod support;
-
+use crate::support::{any_fields, contents, repair};
 use automerge::{
     ActorId, Automerge, AutomergeError, ObjType, ROOT, ReadDoc,
     legacy::{ElementId, Key, ObjectId, Op, OpId},
@@ -17,7 +16,6 @@ use staffroom_protocol::{
         genesis::{read_genesis, write_genesis},
     },
 };
-use support::{any_fields, contents, repair};
 
 const ACTOR: [u8; 16] = *b"an actor's bytes";
 

@@ -1,8 +1,7 @@
 //! What makes a change void, rule by rule.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod support;
-
+use crate::support::{contents, edits, line, repair, text};
 use automerge::{
     ActorId, Automerge, AutomergeError, ObjType, ROOT, ReadDoc, ScalarValue,
     marks::{ExpandMark, Mark},
@@ -15,7 +14,6 @@ use staffroom_protocol::{
         genesis::write_genesis,
     },
 };
-use support::{contents, edits, line, repair, text};
 
 const ACTOR: [u8; 16] = *b"an actor's bytes";
 

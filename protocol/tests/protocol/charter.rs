@@ -1,0 +1,115 @@
+//! A charter resolves to the same for every order of arrival.
+
+use proptest::prelude::*;
+use staffroom_protocol::charter::{Act, Charter, Missing, Resolved, Role, resolve};
+use staffroom_protocol::fault::Fault;
+use staffroom_protocol::id::SpaceId;
+
+use crate::schools::{School, admit, school, talk};
+
+/// A cluster of `n` schools, admitted by stewards in turn.
+fn cluster(n: u8) -> (SpaceId, Vec<School>) {
+    let mut schools = vec![school(1)];
+    let space = schools[0].found("The Brook Cluster").unwrap();
+    schools[0].flush().unwrap();
+    for next in 2..=n {
+        let mut joiner = school(next);
+        admit(&mut schools[0], &mut joiner, space).unwrap();
+        for other in &mut schools {
+            talk(&mut joiner, other, space);
+        }
+        schools.push(joiner);
+    }
+    // The newest has heard everything last; bring all level.
+    for _ in 0..2 {
+        let (first, rest) = schools.split_first_mut().unwrap();
+        rest.iter_mut().for_each(|other| drop(talk(first, other, space)));
+    }
+    (space, schools)
+}
+
+fn whole(schools: &[School], space: SpaceId) -> Missing {
+    schools[0].space(&space).unwrap().charter().whole()
+}
+
+#[test]
+fn every_order_of_operations_resolves_to_the_same() {
+    let (space, schools) = cluster(4);
+    let charter = schools[0].space(&space).unwrap().charter();
+    let parts = whole(&schools, space);
+    assert_eq!(parts.operations.len(), 7, "three admissions, four enrolments");
+    let expected = charter.resolved();
+    assert_eq!(expected.writers.len(), 4);
+    permute(&mut (0..7).collect::<Vec<_>>(), 0, &mut |order| {
+        let operations = order.iter().map(|n| &parts.operations[*n]);
+        assert_eq!(&resolve(&parts.decisions, operations, charter.identities()), expected);
+    });
+}
+
+fn permute(order: &mut Vec<usize>, from: usize, visit: &mut dyn FnMut(&[usize])) {
+    if from == order.len() {
+        return visit(order);
+    }
+    for at in from..order.len() {
+        order.swap(from, at);
+        permute(order, from + 1, visit);
+        order.swap(from, at);
+    }
+}
+
+#[test]
+fn a_contributor_admits_nobody_and_decides_nothing() {
+    let (space, mut schools) = cluster(3);
+    let invited = schools[1].invite(space, Role::Contributor, staffroom_protocol::time::Millis(9), Vec::new());
+    assert!(matches!(invited, Err(Fault::NoRight { .. })));
+    let (member, other) = (schools[1].school(), schools[2].school());
+    assert!(matches!(schools[1].promote(space, other), Err(Fault::NoRight { .. })));
+    assert_eq!(schools[1].space(&space).unwrap().charter().resolved().role(&member), Some(Role::Contributor));
+}
+
+#[test]
+fn with_two_stewards_neither_decides_alone() {
+    let (space, mut schools) = cluster(3);
+    let (second, third) = (schools[1].school(), schools[2].school());
+    schools[0].promote(space, second).unwrap();
+    assert!(matches!(schools[0].promote(space, third), Err(Fault::NoRight { .. })));
+    assert_eq!(schools[0].space(&space).unwrap().charter().resolved().role(&third), Some(Role::Contributor));
+}
+
+#[test]
+fn without_its_admission_a_school_has_no_writer() {
+    let (space, schools) = cluster(3);
+    let charter = schools[0].space(&space).unwrap().charter();
+    let parts = whole(&schools, space);
+    let enrolments = parts.operations.iter().filter(|op| !matches!(op.act(), Act::Admit(_)));
+    let resolved = resolve(&parts.decisions, enrolments, charter.identities());
+    assert_eq!(resolved.writers.len(), 1, "the founder's own");
+    assert_eq!(resolved.members.len(), 1);
+}
+
+#[test]
+fn without_the_founder_s_yes_there_is_no_space() {
+    let (space, schools) = cluster(2);
+    let mut parts = whole(&schools, space);
+    parts.decisions[0].votes.clear();
+    let charter = schools[0].space(&space).unwrap().charter();
+    assert_eq!(resolve(&parts.decisions, &parts.operations, charter.identities()), Resolved::default());
+    assert!(Charter::empty(space).admit(parts).is_err());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #[test]
+    fn any_altered_byte_of_an_operation_is_refused(which: prop::sample::Index, at: prop::sample::Index, bit in 0u8..8) {
+        let (space, schools) = cluster(2);
+        let mut parts = whole(&schools, space);
+        let which = which.index(parts.operations.len());
+        let mut bytes: Vec<u8> = parts.operations[which].clone().into();
+        let at = at.index(bytes.len());
+        bytes[at] ^= 1 << bit;
+        if let Ok(altered) = bytes.try_into() {
+            parts.operations[which] = altered;
+            prop_assert!(Charter::empty(space).admit(parts).is_err());
+        }
+    }
+}

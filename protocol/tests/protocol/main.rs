@@ -1,0 +1,13 @@
+//! The rules, each held to by a test that can fail.
+
+#![allow(clippy::unwrap_used)]
+
+mod charter;
+mod exchange;
+mod hostile_peer;
+mod record_change;
+mod record_genesis;
+mod record_hostile;
+mod record_merge;
+mod schools;
+mod support;

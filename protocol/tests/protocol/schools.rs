@@ -1,0 +1,105 @@
+//! Schools for tests: replicas in memory, and sessions between them without a network.
+
+use std::collections::VecDeque;
+
+use staffroom_protocol::Replica;
+use staffroom_protocol::charter::Role;
+use staffroom_protocol::entropy::Entropy;
+use staffroom_protocol::fault::Fault;
+use staffroom_protocol::id::{RecordId, SpaceId};
+use staffroom_protocol::identity::{IdentityChain, Inception, RecoveryCode, Rights, SecretKey};
+use staffroom_protocol::log::Entry;
+use staffroom_protocol::record::Fields;
+use staffroom_protocol::record::field::Value;
+use staffroom_protocol::replica::{Draft, Local};
+use staffroom_protocol::store::MemoryStore;
+use staffroom_protocol::sync::{Ended, Input, Message, Output, Session, decode, encode};
+use staffroom_protocol::time::Millis;
+
+/// A school's replica over memory.
+pub(crate) type School = Replica<MemoryStore>;
+
+/// Who school number `n` is.
+pub(crate) fn local(n: u8) -> Local {
+    let code = RecoveryCode::from_random([n; 20]);
+    let device = SecretKey::from_seed(&[n; 32]);
+    let mut school = IdentityChain::new(Inception::new(&code));
+    school.certify(&code.root(0), device.public(), Rights::ALL).unwrap();
+    Local { school, device, life: [n; 32] }
+}
+
+/// School number `n`, with nothing yet.
+pub(crate) fn school(n: u8) -> School {
+    Replica::open(MemoryStore::default(), local(n), Entropy::from_seed([n; 32])).unwrap()
+}
+
+/// Takes `joiner` into a space by a ticket of `host`.
+pub(crate) fn admit(host: &mut School, joiner: &mut School, space: SpaceId) -> Result<(), Fault> {
+    let ticket = host.invite(space, Role::Contributor, Millis(1_000), Vec::new())?;
+    let redemption = joiner.redemption(&ticket);
+    let (_, charter) = host.redeem(&redemption, joiner.device(), Millis(0))?;
+    host.flush()?;
+    joiner.join(&ticket, charter)?;
+    joiner.flush()?;
+    Ok(())
+}
+
+/// Fields of a lesson.
+pub(crate) fn lesson(title: &str) -> Fields {
+    Fields::from([
+        ("title".to_owned(), Value::Line(title.to_owned())),
+        ("body".to_owned(), Value::Text(format!("# {title}\n\nWhat we did."))),
+        ("tags".to_owned(), Value::set(["retrieval practice"])),
+    ])
+}
+
+/// Shares a lesson.
+pub(crate) fn share(school: &mut School, space: SpaceId, title: &str) -> RecordId {
+    let draft = Draft {
+        space,
+        kind: "resource".to_owned(),
+        fields: lesson(title),
+        author: "Ada Brook".to_owned(),
+        open: Some(true),
+    };
+    let id = school.create(&draft, Millis(5)).unwrap();
+    school.flush().unwrap();
+    id
+}
+
+/// Lets two schools talk about a space until neither has anything to say. Gives back the messages
+/// of each and how each session ended, where it did.
+pub(crate) fn talk(a: &mut School, b: &mut School, space: SpaceId) -> (Vec<Message>, Vec<Ended>) {
+    let mut sessions = [Session::new(space, b.device(), true), Session::new(space, a.device(), false)];
+    let mut wires: [VecDeque<Vec<u8>>; 2] = [VecDeque::new(), VecDeque::new()];
+    let mut said = Vec::new();
+    let mut ended = Vec::new();
+    let mut inputs: Vec<(usize, Input)> = vec![(0, Input::Opened), (1, Input::Opened)];
+    loop {
+        for (who, input) in inputs.drain(..) {
+            let school: &mut School = if who == 0 { a } else { b };
+            let mut outputs = sessions[who].handle(input, school, Millis(10));
+            school.flush().unwrap();
+            outputs.extend(sessions[who].handle(Input::Durable, school, Millis(10)));
+            for output in outputs {
+                match output {
+                    Output::Send(message) => {
+                        wires[1 - who].push_back(encode(&message));
+                        said.push(message);
+                    }
+                    Output::Refused(fault) => panic!("refused: {fault}"),
+                    Output::Ended(why) => ended.push(why),
+                }
+            }
+        }
+        let next = (0..2).find_map(|who| wires[who].pop_front().map(|frame| (who, frame)));
+        let Some((who, frame)) = next else { return (said, ended) };
+        let input = match decode(&frame, space).unwrap() {
+            Message::Entries(runs) => {
+                Input::Entries(Entry::verify_all(runs.into_iter().flat_map(|run| run.0).collect()))
+            }
+            message => Input::Message(message),
+        };
+        inputs.push((who, input));
+    }
+}
