@@ -32,7 +32,7 @@ const DIAL_TIME: Duration = Duration::from_secs(15);
 /// How long the answer may take.
 const ANSWER_TIME: Duration = Duration::from_secs(30);
 /// How long the rest of a large charter may take.
-const CHARTER_TIME: Duration = Duration::from_secs(300);
+const CHARTER_TIME: Duration = Duration::from_mins(5);
 
 /// Redeems a ticket at the device that it names.
 pub(super) async fn join(shared: &Arc<Shared>, ticket: &Ticket) -> Result<SpaceId, Failure> {
@@ -75,7 +75,10 @@ async fn redeem_at(
     let join = Join(redemption.ok_or_else(stopped)?).to_bytes();
     if join.len() > limits::JOIN_FRAME {
         let size = join.len();
-        return Err(Failure::new(Code::Failed, format!("this school's identity is too long to join with: {size} bytes")));
+        return Err(Failure::new(
+            Code::Failed,
+            format!("this school's identity is too long to join with: {size} bytes"),
+        ));
     }
     let broke = || unreachable(place, BROKE);
     let sent = async {
@@ -116,24 +119,21 @@ pub(super) async fn redeem(shared: &Shared, line: &Line, mut stream: Stream, _he
             }
             _ => None,
         };
-        match admitted {
-            Some(Ok((_, charter))) => {
-                info!(device = %line.device.short(), "a school was admitted");
-                // It may open a sync stream the moment it has the charter.
-                let _ = shared.partnerships().await;
-                shared.refresh.notify_one();
-                let parts = charter.parts();
-                let count = u32::try_from(parts.len()).unwrap_or(u32::MAX);
-                frame::write(&mut stream, &Joined::Admitted(count).to_bytes()).await?;
-                for part in parts {
-                    frame::write(&mut stream, &part.to_bytes()).await?;
-                }
+        if let Some(Ok((_, charter))) = admitted {
+            info!(device = %line.device.short(), "a school was admitted");
+            // It may open a sync stream the moment it has the charter.
+            let _ = shared.partnerships().await;
+            shared.refresh.notify_one();
+            let parts = charter.parts();
+            let count = u32::try_from(parts.len()).unwrap_or(u32::MAX);
+            frame::write(&mut stream, &Joined::Admitted(count).to_bytes()).await?;
+            for part in parts {
+                frame::write(&mut stream, &part.to_bytes()).await?;
             }
-            _ => {
-                info!(device = %line.device.short(), "a ticket was refused");
-                sleep_until(began + REFUSAL_TIME).await;
-                frame::write(&mut stream, &Joined::Refused.to_bytes()).await?;
-            }
+        } else {
+            info!(device = %line.device.short(), "a ticket was refused");
+            sleep_until(began + REFUSAL_TIME).await;
+            frame::write(&mut stream, &Joined::Refused.to_bytes()).await?;
         }
         frame::close(&mut stream).await?;
         // Until it has read everything and closes, at most: dropping the stream would cut it off.
@@ -164,8 +164,10 @@ fn refused() -> Failure {
 
 fn not_entered(fault: &Fault) -> Failure {
     match fault {
-        fault if fault.blame() == Blame::Node => Failure::new(Code::Failed, format!("the cluster was not entered: {fault}"))
-            .hint("look at the free space of the disk, then try the same ticket again"),
+        fault if fault.blame() == Blame::Node => {
+            Failure::new(Code::Failed, format!("the cluster was not entered: {fault}"))
+                .hint("look at the free space of the disk, then try the same ticket again")
+        }
         fault => Failure::new(Code::Refused, format!("what came back for this ticket does not hold: {fault}"))
             .hint("ask for a new ticket, from another school of the cluster if there is one"),
     }
