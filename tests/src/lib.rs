@@ -1,3 +1,4 @@
-//! What needs more than one crate: simulator, end to end, benchmarks.
+//! What needs more than one crate: real processes, the simulator, benchmarks.
 
+pub mod processes;
 pub mod simulator;
