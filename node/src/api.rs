@@ -75,8 +75,12 @@ pub enum Request {
         /// Whether to rebuild.
         rebuild: bool,
     },
-    /// Connects to all partners now. The answer is the status afterwards.
-    Dial,
+    /// Connects to all partners now, and answers with the status once those that can be reached are
+    /// in step, or when the time is up.
+    Sync {
+        /// How long to wait at most, milliseconds.
+        wait: u64,
+    },
 }
 
 /// A record to make.
@@ -119,7 +123,7 @@ pub struct Filter {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
-    /// To [`Request::Status`] and [`Request::Dial`].
+    /// To [`Request::Status`] and [`Request::Sync`].
     Status(Box<Status>),
     /// To [`Request::Clusters`].
     Clusters(Vec<Cluster>),

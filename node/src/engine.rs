@@ -85,6 +85,8 @@ pub enum Command {
     Dialled(DeviceId, Dialled),
     /// Where this node listens now.
     Listening(Vec<String>),
+    /// To be told once at least one partner is reached and all that are reached are in step.
+    WhenInStep(oneshot::Sender<()>),
     /// About a minute went by.
     Tick,
     /// Ends the engine, after a last flush.

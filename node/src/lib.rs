@@ -14,7 +14,7 @@ pub mod api;
 pub mod engine;
 pub mod exchange;
 mod home;
-mod net;
+pub mod net;
 mod node;
 pub mod socket;
 pub mod store;

@@ -1,27 +1,172 @@
-//! stand-in until the network branch lands
-#![allow(missing_docs, clippy::unused_async)]
-use crate::api::{Code, Failure};
-use crate::engine::{Command, Engine};
+//! The network of a node: who it connects to, and what travels there.
+//!
+//! ```text
+//!                  ┌──────────── Net ────────────┐
+//!                  │ join, dial now, stop        │
+//!                  ▼                             ▼
+//!  partnerships ─▶ dialler ──── dial ────▶ swarm's task ◀── listeners, mDNS
+//!  (engine)          │                        │  │
+//!                    │ opens                  │  └─ one task for each stream that others open
+//!                    ▼                        ▼
+//!             sync streams ⇄ engine    heartbeats, joins ⇄ engine
+//! ```
+//!
+//! [`peer`] names devices, [`streams`] says who may open which stream, [`swarm`] owns the connections,
+//! [`dialler`] decides whom to dial when, [`sync`] and [`join`] carry the two protocols as [`frame`]s,
+//! [`alive`] notices lines that went dead, [`roster`] holds what all of them look at.
+//!
+//! It promises that a stranger reaches nothing but `/staffroom/join/1`, that whatever a peer sends is
+//! bounded before it is allocated, and that a slow peer stalls only itself. It decides nothing about
+//! what is held: that is the engine's. It stores nothing.
+
+mod alive;
+mod behaviour;
+mod dialler;
+mod frame;
+mod join;
+mod peer;
+mod reason;
+mod roster;
+mod streams;
+mod swarm;
+mod sync;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use libp2p::Multiaddr;
+use libp2p::swarm::{Stream, StreamProtocol};
 use staffroom_protocol::charter::Ticket;
-use staffroom_protocol::id::SpaceId;
+use staffroom_protocol::id::{DeviceId, SpaceId};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::time::timeout;
+
+use crate::api::{Code, Failure};
+use crate::engine::{Command, Engine, LinkId};
+use roster::{Line, Roster};
+use streams::NotOpened;
+use swarm::Ask;
+
+/// How long a stream may take to open.
+const OPEN_TIME: Duration = Duration::from_secs(15);
+/// How long connections may take to end when the node stops.
+const STOP_TIME: Duration = Duration::from_secs(2);
+
+/// Where to listen, and whether to look around.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetConfig {
+    /// Where to listen, as multiaddresses such as `/ip4/0.0.0.0/tcp/4960`; port 0 takes a free one.
     pub listen: Vec<String>,
+    /// Whether partners on the local network are found by multicast DNS.
     pub mdns: bool,
 }
+
+/// A node's network. Clones are handles to the same one; it runs until [`Net::stop`].
 #[derive(Clone)]
-pub struct Net(Vec<String>);
+pub struct Net {
+    shared: Arc<Shared>,
+    listen: watch::Receiver<Vec<String>>,
+}
+
 impl Net {
-    pub async fn start(engine: Engine, _seed: [u8; 32], config: NetConfig) -> Result<Self, Failure> {
-        let _ = config.mdns;
-        engine.send(Command::Listening(config.listen.clone())).await;
-        Ok(Self(config.listen))
+    /// Starts the network inside a tokio runtime. Returns once every address of `config` is listened
+    /// on, or names the one that is not.
+    pub async fn start(engine: Engine, device_seed: [u8; 32], config: NetConfig) -> Result<Self, Failure> {
+        let roster = Roster::default();
+        let swarm = behaviour::swarm(device_seed, config.mdns, roster.clone())?;
+        let (asks, asked) = mpsc::channel(256);
+        let (reports, reported) = mpsc::channel(1024);
+        let (addresses, listen) = watch::channel(Vec::new());
+        let shared = Arc::new(Shared {
+            engine,
+            roster,
+            asks,
+            links: AtomicU64::new(1),
+            dial_now: Notify::new(),
+            refresh: Notify::new(),
+            stopped: watch::Sender::new(false),
+        });
+        let mut task = swarm::Task::new(swarm, shared.clone(), asked, reports, addresses);
+        task.listen(&config.listen).await?;
+        shared.engine.send(Command::Listening(listen.borrow().clone())).await;
+        tokio::spawn(task.run());
+        tokio::spawn(dialler::run(shared.clone(), reported, listen.clone()));
+        Ok(Self { shared, listen })
     }
+    /// Where this node listens: full multiaddresses that end in `/p2p/` and its name.
     pub fn listen(&self) -> Vec<String> {
-        self.0.clone()
+        self.listen.borrow().clone()
     }
-    pub fn dial_now(&self) {}
-    pub async fn join(&self, _: &Ticket) -> Result<SpaceId, Failure> {
-        Err(Failure::new(Code::Unreachable, "no network yet"))
+    /// Connects to every partner that is not connected, without waiting for its turn.
+    pub fn dial_now(&self) {
+        self.shared.dial_now.notify_one();
     }
-    pub async fn stop(&self) {}
+    /// Redeems a ticket at the device that issued it.
+    pub async fn join(&self, ticket: &Ticket) -> Result<SpaceId, Failure> {
+        join::join(&self.shared, ticket).await
+    }
+    /// Ends all connections and stops listening.
+    pub async fn stop(&self) {
+        self.shared.stopped.send_replace(true);
+        let (answer, answered) = oneshot::channel();
+        if self.shared.asks.send(Ask::Stop(answer)).await.is_ok() {
+            let _ = timeout(STOP_TIME, answered).await;
+        }
+    }
+}
+
+/// What the tasks of the network share.
+struct Shared {
+    engine: Engine,
+    roster: Roster,
+    asks: mpsc::Sender<Ask>,
+    links: AtomicU64,
+    dial_now: Notify,
+    refresh: Notify,
+    stopped: watch::Sender<bool>,
+}
+
+impl Shared {
+    /// A name for a stream that no other has.
+    fn next_link(&self) -> LinkId {
+        self.links.fetch_add(1, Ordering::Relaxed)
+    }
+    /// Opens a stream on a connection.
+    async fn open(&self, line: &Line, protocol: StreamProtocol) -> Result<Stream, NotOpened> {
+        let (answer, answered) = oneshot::channel();
+        let ask = Ask::Open { device: line.device, connection: line.id, protocol, answer };
+        self.asks.send(ask).await.map_err(|_| NotOpened::Gone)?;
+        let opened = timeout(OPEN_TIME, answered).await;
+        opened.ok().and_then(Result::ok).unwrap_or(Err(NotOpened::Gone))
+    }
+    /// Connects to a device at one of these addresses, or says in plain words why not.
+    async fn dial(&self, device: DeviceId, addresses: Vec<Multiaddr>) -> Result<(), String> {
+        let (answer, answered) = oneshot::channel();
+        let stopping = || "this node is stopping".to_owned();
+        self.asks.send(Ask::Dial { device, addresses, answer }).await.map_err(|_| stopping())?;
+        answered.await.map_err(|_| stopping())?
+    }
+    /// Learns anew who belongs. Says nothing once the engine stopped.
+    async fn partnerships(&self) -> Option<Vec<crate::engine::Partnership>> {
+        let partnerships = self.engine.query(Command::Partnerships).await?;
+        self.roster.set_partnerships(&partnerships);
+        Some(partnerships)
+    }
+    /// Waits until the network is stopped.
+    async fn stopped(&self) {
+        let _ = self.stopped.subscribe().wait_for(|stopped| *stopped).await;
+    }
+}
+
+/// The failure of an address that cannot be listened on.
+fn cannot_listen(address: &str, why: &str) -> Failure {
+    Failure::new(Code::Failed, format!("cannot listen on {address}: {why}"))
+        .hint("choose another address with `--listen`, for example `--listen /ip4/0.0.0.0/tcp/4961`")
+}
+
+/// Between nought and one, evenly.
+fn random() -> f64 {
+    let draw = getrandom::u32().unwrap_or(u32::MAX / 2);
+    f64::from(draw) / f64::from(u32::MAX)
 }

@@ -87,8 +87,10 @@ impl Running {
     pub async fn ask(&self, request: Request) -> Result<Answer, Failure> {
         match request {
             Request::Join { ticket } => self.join(&ticket).await,
-            Request::Dial => {
+            Request::Sync { wait } => {
                 self.net.dial_now();
+                let in_step = self.engine.query(Command::WhenInStep);
+                let _ = tokio::time::timeout(Duration::from_millis(wait), in_step).await;
                 self.engine.ask(Request::Status).await
             }
             Request::Verify { rebuild } => {

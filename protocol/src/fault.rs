@@ -79,6 +79,12 @@ pub enum Fault {
     /// A message that the session does not expect now.
     #[error("a {0} message out of turn")]
     OutOfTurn(&'static str),
+    /// Something that took longer to arrive than it may.
+    #[error("a {what} came too slowly")]
+    Slow {
+        /// The thing.
+        what: &'static str,
+    },
     /// A ticket that admits nobody: used, expired, altered, or never issued. Always the same answer.
     #[error("this ticket does not admit anyone")]
     Ticket,
@@ -113,6 +119,7 @@ impl Fault {
             Self::OutOfTurn(_) => 12,
             Self::Ticket => 13,
             Self::Store(_) => 14,
+            Self::Slow { .. } => 15,
         }
     }
 }

@@ -11,9 +11,11 @@
 //! [`Output`]s. It reads no clock and holds no socket. It ends once, with a reason.
 
 mod codec;
+mod join;
 mod message;
 mod session;
 
 pub use codec::{decode, encode};
-pub use message::{Hello, Join, Joined, Mark, Message, Run};
+pub use join::{Join, Joined};
+pub use message::{Hello, Mark, Message, Run};
 pub use session::{Ended, Input, Output, Session, Standing};

@@ -28,6 +28,7 @@ pub(super) struct Desk {
     snapshots: Snapshots,
     notices: broadcast::Sender<Notice>,
     after: Vec<After>,
+    until_in_step: Vec<oneshot::Sender<()>>,
 }
 
 impl Desk {
@@ -37,7 +38,16 @@ impl Desk {
         path: PathBuf,
         notices: broadcast::Sender<Notice>,
     ) -> Self {
-        Self { replica, links: Links::default(), listen: Vec::new(), path, snapshots, notices, after: Vec::new() }
+        Self {
+            replica,
+            links: Links::default(),
+            listen: Vec::new(),
+            path,
+            snapshots,
+            notices,
+            after: Vec::new(),
+            until_in_step: Vec::new(),
+        }
     }
 
     /// Stages what a command asks for; its answer waits for [`Self::settle`]. Gives back who is to
@@ -77,6 +87,7 @@ impl Desk {
                 self.listen = addresses;
                 handlers::publish_addresses(self);
             }
+            Command::WhenInStep(answer) => self.until_in_step.push(answer),
             Command::Tick => self.links.tell_all(|| Input::Tick, &mut self.replica, wall_clock()),
             Command::Stop(answer) => return Some(answer),
         }
@@ -98,6 +109,11 @@ impl Desk {
             }
         }
         self.links.tell_all(|| Input::Durable, &mut self.replica, wall_clock());
+        if !self.until_in_step.is_empty() && self.links.in_step(&self.replica) {
+            for answer in self.until_in_step.drain(..) {
+                let _ = answer.send(());
+            }
+        }
         Ok(())
     }
 

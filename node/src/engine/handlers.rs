@@ -24,7 +24,7 @@ const OWN: &str = "school";
 /// Does what a request asks for, staged.
 pub(super) fn answer(desk: &mut Desk, request: Request) -> Result<Answer, Failure> {
     match request {
-        Request::Status | Request::Dial => lookup::status(desk).map(|status| Answer::Status(Box::new(status))),
+        Request::Status | Request::Sync { .. } => lookup::status(desk).map(|status| Answer::Status(Box::new(status))),
         Request::Clusters => lookup::clusters(desk).map(Answer::Clusters),
         Request::List(filter) => lookup::list(desk, &filter).map(Answer::List),
         Request::Show { id } => lookup::show(desk, &id).map(|record| Answer::Record(Box::new(record))),

@@ -125,6 +125,14 @@ impl Links {
             self.handle(id, input(), replica, now);
         }
     }
+    /// Whether at least one session is open, and both sides of each hold the same, durably.
+    pub(super) fn in_step<S: Store>(&self, replica: &Replica<S>) -> bool {
+        let stands = |link: &Link| {
+            let space = replica.space(&link.session.space());
+            space.is_ok_and(|space| link.session.standing(space).in_step())
+        };
+        !self.links.is_empty() && self.links.values().all(stands)
+    }
     /// The session with a device about a space.
     pub(super) fn session(&self, space: &SpaceId, device: &DeviceId) -> Option<&Session> {
         let links = self.links.values().map(|link| &link.session);

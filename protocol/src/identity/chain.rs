@@ -97,7 +97,10 @@ impl From<Link> for Vec<u8> {
 }
 
 /// A school's inception and all links since, each verified.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+///
+/// Every chain that was read is verified: one that does not hold is not read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Unverified")]
 pub struct IdentityChain {
     inception: Inception,
     links: Vec<Link>,
@@ -166,14 +169,18 @@ impl IdentityChain {
     }
 }
 
-/// Every chain that was read is verified: one that does not hold is not read.
-impl<'de> Deserialize<'de> for IdentityChain {
-    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let (inception, links) = <(Inception, Vec<Link>)>::deserialize(d)?;
-        let mut chain = Self::new(inception);
-        for link in links {
-            chain.push(link).map_err(serde::de::Error::custom)?;
-        }
+/// A chain as it was read.
+#[derive(Deserialize)]
+struct Unverified {
+    inception: Inception,
+    links: Vec<Link>,
+}
+
+impl TryFrom<Unverified> for IdentityChain {
+    type Error = Fault;
+    fn try_from(read: Unverified) -> Result<Self, Fault> {
+        let mut chain = Self::new(read.inception);
+        read.links.into_iter().try_for_each(|link| chain.push(link))?;
         Ok(chain)
     }
 }

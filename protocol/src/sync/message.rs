@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::charter::{Missing, Positions, Redemption};
+use crate::charter::{Missing, Positions};
 use crate::id::{EntryId, SpaceId, WriterId};
 use crate::log::{Entry, Frontier};
 
@@ -89,17 +89,4 @@ impl Message {
             Self::Bye(_) => "Bye",
         }
     }
-}
-
-/// What a joiner says on the protocol that is open to strangers (§3.9).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Join(pub Redemption);
-
-/// What it is answered; every refusal is the same.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Joined {
-    /// Admitted: parts of the charter follow, this many.
-    Admitted(u32),
-    /// Not admitted.
-    Refused,
 }

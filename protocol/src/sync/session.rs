@@ -26,6 +26,8 @@ pub enum Input {
     Message(Message),
     /// A batch of entries came, each with what its signature said.
     Entries(Vec<Result<Verified, Fault>>),
+    /// What came is no message, or came too slowly: the session ends, and the peer is told why.
+    Refused(Fault),
     /// Everything staged so far is durable.
     Durable,
     /// Some time went by: compare again (every minute or so, at random).
@@ -187,6 +189,7 @@ impl Session {
     ) -> Result<(), Ended> {
         match input {
             Input::Closed => return Err(Ended::Closed),
+            Input::Refused(fault) => return Err(Ended::Fault(fault)),
             Input::Opened if self.initiator => self.say_hello(replica, true, out)?,
             Input::Opened => {}
             Input::Message(message) => self.hear(message, replica, out)?,

@@ -1,0 +1,198 @@
+//! One sync stream (§4): frames on one side, the engine's session on the other.
+//!
+//! ```text
+//! stream ─▶ frame ─▶ decode, verify ─▶ engine       reading pauses while its queue is full
+//! stream ◀─ frame ◀─ encode ◀──────── engine        ends when the engine ends the session
+//! ```
+//!
+//! What costs time (signatures, compression) runs on threads for blocking work, a large batch on two.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::io::{AsyncReadExt, ReadHalf, WriteHalf};
+use libp2p::swarm::Stream;
+use staffroom_protocol::fault::Fault;
+use staffroom_protocol::id::SpaceId;
+use staffroom_protocol::limits;
+use staffroom_protocol::log::{Entry, Verified};
+use staffroom_protocol::sync::{self, Input, Message};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::spawn_blocking;
+use tracing::debug;
+
+use super::Shared;
+use super::frame::{self, NoFrame};
+use super::roster::Line;
+use super::streams::{NotOpened, SYNC};
+use crate::engine::{Command, LinkId};
+
+/// How long who opened a stream may take to say which space it is about.
+const HELLO_TIME: Duration = Duration::from_secs(10);
+/// The most that a first frame has, bytes: a Hello is 120.
+const HELLO: usize = 1 << 10;
+/// Streams of one device that have not said Hello (§7).
+const UNGREETED: usize = 4;
+/// Frames of at least so many bytes are decoded on a thread of their own.
+const LARGE: usize = 16 << 10;
+/// Batches of at least so many entries are verified on a thread of their own.
+const BATCH: usize = 8;
+/// Batches of at least so many entries are verified on two.
+const LARGE_BATCH: usize = 32;
+
+/// Opens a stream about a space and syncs until it ends.
+pub(super) async fn open(shared: &Shared, line: &Arc<Line>, space: SpaceId) -> Result<(), NotOpened> {
+    let stream = shared.open(line, SYNC).await?;
+    run(shared, line, stream, space, None).await;
+    Ok(())
+}
+
+/// Counts the streams of one device that have not said Hello.
+pub(super) fn ungreeted() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(UNGREETED))
+}
+
+/// Takes a stream that a member opened: its first frame says which space it is about. A space that
+/// the device does not belong to is answered like one that does not exist, with the end.
+pub(super) async fn accept(shared: &Shared, line: &Arc<Line>, mut stream: Stream, held: OwnedSemaphorePermit) {
+    let greeting = frame::read_within(&mut stream, line, HELLO, HELLO_TIME);
+    let first = tokio::select! {
+        first = greeting => first,
+        () = line.gone() => return,
+    };
+    drop(held);
+    // Of a Hello, any space can be read.
+    let hello = first.ok().and_then(|first| sync::decode(&first, SpaceId::default()).ok());
+    match hello {
+        Some(Message::Hello(hello)) if shared.roster.shares(&line.device, &hello.space) => {
+            run(shared, line, stream, hello.space, Some(Message::Hello(hello))).await;
+        }
+        _ => debug!(device = %line.device.short(), "a sync stream without a proper Hello"),
+    }
+}
+
+/// Carries a session until either side ends it.
+async fn run(shared: &Shared, line: &Arc<Line>, stream: Stream, space: SpaceId, heard: Option<Message>) {
+    let link = shared.next_link();
+    let engine = &shared.engine;
+    let (outbound, messages) = mpsc::unbounded_channel();
+    let initiator = heard.is_none();
+    let opened = Command::Open { link, space, peer: line.device, initiator, outbound };
+    if !engine.send(opened).await {
+        return;
+    }
+    if let Some(hello) = heard {
+        engine.send(Command::Session(link, Input::Message(hello))).await;
+    }
+    let (from, to) = stream.split();
+    let carried = carry(shared, line, link, space, from, to, messages);
+    tokio::select! {
+        () = carried => {}
+        () = line.gone() => {}
+    }
+    engine.send(Command::Session(link, Input::Closed)).await;
+}
+
+/// Reads and writes until the peer or the engine ends it; what the engine said last still goes out.
+async fn carry(
+    shared: &Shared,
+    line: &Line,
+    link: LinkId,
+    space: SpaceId,
+    from: ReadHalf<Stream>,
+    to: WriteHalf<Stream>,
+    messages: mpsc::UnboundedReceiver<Message>,
+) {
+    let writing = write(to, messages);
+    let mut writing = std::pin::pin!(writing);
+    tokio::select! {
+        why = read(shared, line, link, space, from) => {
+            let input = match why {
+                NoFrame::Ended => Input::Closed,
+                NoFrame::Fault(fault) => Input::Refused(fault),
+            };
+            // The engine ends the session, and with it the queue of messages.
+            if shared.engine.send(Command::Session(link, input)).await {
+                let _ = writing.await;
+            }
+        }
+        Err(error) = &mut writing => {
+            if error.kind() == io::ErrorKind::TimedOut {
+                let fault = Fault::Slow { what: "sign that it reads" };
+                shared.engine.send(Command::Session(link, Input::Refused(fault))).await;
+            }
+        }
+    }
+}
+
+/// Hands what comes to the engine.
+async fn read(shared: &Shared, line: &Line, link: LinkId, space: SpaceId, mut from: ReadHalf<Stream>) -> NoFrame {
+    loop {
+        let frame = match frame::read(&mut from, line, limits::FRAME).await {
+            Ok(frame) => frame,
+            Err(why) => return why,
+        };
+        let input = match decode(frame, space).await {
+            Ok(input) => input,
+            Err(fault) => return NoFrame::Fault(fault),
+        };
+        if !shared.engine.send(Command::Session(link, input)).await {
+            return NoFrame::Ended;
+        }
+    }
+}
+
+/// Reads a frame, and checks the signatures of a batch.
+async fn decode(frame: Vec<u8>, space: SpaceId) -> Result<Input, Fault> {
+    let message = if frame.len() < LARGE {
+        sync::decode(&frame, space)?
+    } else {
+        spawn_blocking(move || sync::decode(&frame, space)).await.map_err(|_| broke())??
+    };
+    let Message::Entries(runs) = message else { return Ok(Input::Message(message)) };
+    let entries: Vec<Entry> = runs.into_iter().flat_map(|run| run.0).collect();
+    verify(entries).await.map(Input::Entries)
+}
+
+/// Checks the signatures of a batch, keeping its order.
+async fn verify(mut entries: Vec<Entry>) -> Result<Vec<Result<Verified, Fault>>, Fault> {
+    if entries.len() < BATCH {
+        return Ok(Entry::verify_all(entries));
+    }
+    let rest = if entries.len() < LARGE_BATCH { Vec::new() } else { entries.split_off(entries.len() / 2) };
+    let first = spawn_blocking(move || Entry::verify_all(entries));
+    let second = (!rest.is_empty()).then(|| spawn_blocking(move || Entry::verify_all(rest)));
+    let mut verified = first.await.map_err(|_| broke())?;
+    if let Some(second) = second {
+        verified.extend(second.await.map_err(|_| broke())?);
+    }
+    Ok(verified)
+}
+
+/// A frame on which a decoder broke down: it is the peer's, whatever the decoder's fault.
+fn broke() -> Fault {
+    Fault::Malformed { what: "frame" }
+}
+
+/// Sends what the engine says, until it ends the session.
+async fn write(mut to: WriteHalf<Stream>, mut messages: mpsc::UnboundedReceiver<Message>) -> io::Result<()> {
+    while let Some(message) = messages.recv().await {
+        send(&mut to, message).await?;
+        while let Ok(message) = messages.try_recv() {
+            send(&mut to, message).await?;
+        }
+        frame::flush(&mut to).await?;
+    }
+    frame::close(&mut to).await
+}
+
+async fn send(to: &mut WriteHalf<Stream>, message: Message) -> io::Result<()> {
+    let frame = match message {
+        Message::Entries(_) | Message::Charter(..) | Message::Frontier(_) => {
+            spawn_blocking(move || sync::encode(&message)).await.map_err(io::Error::other)?
+        }
+        small => sync::encode(&small),
+    };
+    frame::write(to, &frame).await
+}
