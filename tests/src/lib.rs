@@ -1,1 +1,4 @@
-//! Staffroom.
+//! What needs more than one crate: real processes, the simulator, benchmarks.
+
+pub mod processes;
+pub mod simulator;

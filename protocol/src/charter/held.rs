@@ -30,7 +30,7 @@ impl Positions {
     pub fn cover(&mut self, parts: &Missing) {
         let at_least = |held: &mut u32, n: u32| *held = (*held).max(n);
         for complete in &parts.decisions {
-            at_least(&mut self.decisions, complete.decision.number() + 1);
+            at_least(&mut self.decisions, complete.decision.number().saturating_add(1));
         }
         for operation in &parts.operations {
             at_least(self.operations.entry(operation.device()).or_default(), operation.number());

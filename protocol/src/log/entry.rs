@@ -263,6 +263,12 @@ impl Verified {
     pub(crate) fn from_own_store(signed: &[u8], payload: Option<Payload>) -> Result<Self, Fault> {
         Entry::parse(signed, payload).map(Self)
     }
+    /// Takes an entry without looking at its signature: a fault planted on purpose, so that the
+    /// simulator can show that it would catch a node that does this. Nothing else may call it.
+    #[doc(hidden)]
+    pub fn unchecked_for_simulation(entry: Entry) -> Self {
+        Self(entry)
+    }
 }
 
 impl Verified {

@@ -17,6 +17,8 @@ pub enum Crash {
     LosesFlush,
     /// The disk is full or failing: commits fail and write nothing.
     Fails,
+    /// So many commits succeed, then the disk fails.
+    FailsAfter(u32),
 }
 
 /// Keeps everything in memory; survives the crash of its replica, as a disk does.
@@ -28,12 +30,18 @@ pub struct MemoryStore {
 }
 
 impl MemoryStore {
-    /// Sets what goes wrong from now on.
+    /// Sets what goes wrong from now on. A store that no longer loses flushes has written all it has.
     pub fn break_with(&mut self, crash: Crash) {
-        if crash == Crash::LosesFlush && self.durable.is_none() {
-            self.durable = Some(self.now.clone());
+        match crash {
+            Crash::LosesFlush if self.durable.is_none() => self.durable = Some(self.now.clone()),
+            Crash::LosesFlush | Crash::Fails | Crash::FailsAfter(_) => {}
+            Crash::Never => self.durable = None,
         }
         self.crash = crash;
+    }
+    /// What goes wrong at present.
+    pub fn broken_with(&self) -> Crash {
+        self.crash
     }
     /// The machine loses power: what was not durable is gone.
     pub fn crash(&mut self) {
@@ -65,6 +73,9 @@ impl Read for MemoryStore {
 
 impl Store for MemoryStore {
     fn commit(&mut self, batch: Batch) -> Result<(), Fault> {
+        if let Crash::FailsAfter(commits) = self.crash {
+            self.crash = commits.checked_sub(1).map_or(Crash::Fails, Crash::FailsAfter);
+        }
         if self.crash == Crash::Fails {
             return Err(Fault::Store("no space left on device".to_owned()));
         }
@@ -76,5 +87,38 @@ impl Store for MemoryStore {
             };
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(store: &mut MemoryStore, key: u8) -> Result<(), Fault> {
+        let mut batch = Batch::default();
+        batch.put(Table::Logs, [key], [key]);
+        store.commit(batch)
+    }
+    fn has(store: &MemoryStore, key: u8) -> bool {
+        store.get(Table::Logs, &[key]).unwrap().is_some()
+    }
+
+    #[test]
+    fn a_crash_loses_what_a_lost_flush_answered_for_and_nothing_else() {
+        let mut store = MemoryStore::default();
+        put(&mut store, 1).unwrap();
+        store.break_with(Crash::LosesFlush);
+        put(&mut store, 2).unwrap();
+        assert!(has(&store, 2));
+        store.crash();
+        assert!(has(&store, 1) && !has(&store, 2));
+        put(&mut store, 3).unwrap();
+        store.break_with(Crash::Never);
+        store.crash();
+        assert!(has(&store, 3));
+        store.break_with(Crash::FailsAfter(1));
+        put(&mut store, 3).unwrap();
+        assert!(put(&mut store, 4).is_err());
+        assert!(!has(&store, 4));
     }
 }

@@ -151,7 +151,8 @@ fn entry_to_wire(entry: &Entry) -> WireEntry {
 fn from_wire(run: WireRun, space: SpaceId) -> Result<Run, Fault> {
     let mut prev = run.prev;
     let mut entries = Vec::with_capacity(run.entries.len());
-    for (seq, wire) in (run.first..).zip(run.entries) {
+    let end = run.first.checked_add(run.entries.len() as u64).ok_or(Fault::Malformed { what: "Entries" })?;
+    for (seq, wire) in (run.first..end).zip(run.entries) {
         let (commitment, length, payload) = match wire.body {
             WireBody::Payload(bytes) => {
                 let payload = Payload::from_bytes(bytes);

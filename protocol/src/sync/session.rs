@@ -154,10 +154,13 @@ impl Session {
     pub fn standing(&self, space: &Space) -> Standing {
         let ours = space.frontier();
         let log = |writer: &WriterId| self.logs.get(writer).copied().unwrap_or_default();
+        // What a peer claims to hold may be any number.
         Standing {
             compared: self.compared,
-            we_lack: self.logs.iter().map(|(w, log)| log.claimed.saturating_sub(ours.next(w))).sum(),
-            they_lack: ours.0.iter().map(|(w, reach)| reach.next.saturating_sub(log(w).held)).sum(),
+            we_lack: (self.logs.iter())
+                .fold(0, |sum, (w, log)| sum.saturating_add(log.claimed.saturating_sub(ours.next(w)))),
+            they_lack: (ours.0.iter())
+                .fold(0, |sum, (w, reach)| sum.saturating_add(reach.next.saturating_sub(log(w).held))),
         }
     }
 
@@ -246,8 +249,10 @@ impl Session {
             Message::Held(logs, batches) => {
                 self.credit = self.credit.saturating_add(batches).min(limits::CREDIT);
                 for (writer, next) in logs {
-                    let log = self.logs.entry(writer).or_default();
-                    log.held = log.held.max(next.min(log.sent));
+                    // Only logs that we sent something of: a peer cannot make us keep more.
+                    if let Some(log) = self.logs.get_mut(&writer) {
+                        log.held = log.held.max(next.min(log.sent));
+                    }
                 }
                 Ok(())
             }
@@ -387,8 +392,9 @@ impl Session {
                 if entry.header().space != self.space {
                     return Err(Fault::OtherSpace(entry.header().space));
                 }
-                let (writer, next) = (entry.header().writer, entry.header().seq + 1);
-                replica.admit(entry, now).map(|admitted| (writer, next, admitted))
+                let (writer, seq) = (entry.header().writer, entry.header().seq);
+                // What is held has a next one: a seq at the end of its range is never admitted.
+                replica.admit(entry, now).map(|admitted| (writer, seq + 1, admitted))
             });
             match admitted {
                 Ok((writer, next, admitted)) => {

@@ -4,6 +4,7 @@
 
 mod charter;
 mod exchange;
+mod hostile_peer;
 mod record_change;
 mod record_genesis;
 mod record_hostile;

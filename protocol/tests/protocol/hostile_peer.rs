@@ -1,0 +1,107 @@
+//! What a member's node sends that no honest one would: refused, and nothing breaks.
+
+use staffroom_protocol::charter::{Decision, Missing};
+use staffroom_protocol::fault::Fault;
+use staffroom_protocol::id::{EntryId, RecordId, SpaceId, WriterId};
+use staffroom_protocol::identity::SecretKey;
+use staffroom_protocol::log::{Entry, EntryKind, Header, Payload};
+use staffroom_protocol::sync::{Ended, Hello, Input, Mark, Message, Output, Run, Session, decode, encode};
+use staffroom_protocol::time::{Millis, Timestamp};
+
+use crate::schools::{School, admit, local, school, share, talk};
+
+/// Two schools in step, and a session of the first with the second that has heard its Hello.
+fn session() -> (School, School, SpaceId, Session) {
+    let (mut hill, mut brook) = (school(1), school(2));
+    let space = hill.found("The Brook Cluster").unwrap();
+    hill.flush().unwrap();
+    admit(&mut hill, &mut brook, space).unwrap();
+    share(&mut brook, space, "Fractions as division");
+    talk(&mut hill, &mut brook, space);
+    let mut session = Session::new(space, brook.device(), false);
+    session.handle(Input::Opened, &mut hill, Millis(10));
+    let hello = hello(&hill, space);
+    let answer = session.handle(Input::Message(hello), &mut hill, Millis(10));
+    assert!(matches!(answer[..], [Output::Send(Message::Hello(_))]), "{answer:?}");
+    (hill, brook, space, session)
+}
+
+fn hello(of: &School, space: SpaceId) -> Message {
+    let held = of.space(&space).unwrap();
+    let (charter, frontier) = (held.durable_charter().hash(), held.frontier().hash());
+    Message::Hello(Hello { version: 0, space, charter, frontier, credit: 4, answer: true })
+}
+
+/// An entry that the second school's writer signs at any place.
+fn entry(brook: &School, space: SpaceId, seq: u64, prev: EntryId) -> Entry {
+    let writer = brook.space(&space).unwrap().own_writer();
+    let key = SecretKey::from_seed(&writer_seed(space));
+    assert_eq!(key.public::<WriterId>(), writer);
+    let payload = Payload::new([0; 16], "Ada Brook", &[1]);
+    let header = Header {
+        space,
+        writer,
+        seq,
+        prev,
+        clock: Timestamp(1),
+        kind: EntryKind::Change,
+        flags: 0,
+        rules: 0,
+        lane: 0,
+        change_seq: 1,
+        record: RecordId([9; 32]),
+        commitment: payload.commitment(),
+        length: payload.length(),
+    };
+    Entry::sign(header, payload, &key).into_entry()
+}
+/// The seed of the second school's writer in a space, as its store derives it (§1.4).
+fn writer_seed(space: SpaceId) -> [u8; 32] {
+    blake3::Hasher::new_derive_key("staffroom 2026 writer key v1")
+        .update(&local(2).life)
+        .update(&space.0)
+        .finalize()
+        .into()
+}
+
+#[test]
+fn a_log_claimed_to_the_end_of_numbers_is_borne() {
+    let (mut hill, _brook, space, mut session) = session();
+    let mark = |n: u8| Mark { writer: WriterId([n; 32]), next: u64::MAX, head: [n; 16] };
+    let frontier = Message::Frontier(vec![mark(1), mark(2)]);
+    let frontier = decode(&encode(&frontier), space).unwrap();
+    session.handle(Input::Message(frontier), &mut hill, Millis(10));
+    assert_eq!(session.standing(hill.space(&space).unwrap()).we_lack, u64::MAX);
+    session.handle(Input::Tick, &mut hill, Millis(20));
+}
+
+#[test]
+fn entries_at_the_end_of_numbers_are_refused() {
+    let (mut hill, brook, space, mut session) = session();
+    let last = entry(&brook, space, u64::MAX, EntryId([1; 32]));
+    // Its place would be followed by none.
+    let frame = encode(&Message::Entries(vec![Run(vec![last.clone()])]));
+    assert_eq!(decode(&frame, space), Err(Fault::Malformed { what: "Entries" }));
+    let told = session.handle(Input::Entries(vec![last.verify()]), &mut hill, Millis(10));
+    assert!(matches!(told[..], [Output::Refused(Fault::Chain { .. })]), "{told:?}");
+}
+
+#[test]
+fn a_decision_at_the_end_of_numbers_is_refused() {
+    let (mut hill, brook, space, mut session) = session();
+    let prev = staffroom_protocol::id::DecisionId([1; 32]);
+    let decision = Decision::promote(space, u32::MAX, prev, &[], &[], brook.school());
+    let complete = staffroom_protocol::charter::Complete { decision, votes: Vec::new() };
+    let part = Missing { decisions: vec![complete], ..Missing::default() };
+    let told = session.handle(Input::Message(Message::Charter(Box::new(part), true)), &mut hill, Millis(10));
+    assert_eq!(told.last(), Some(&Output::Ended(Ended::Fault(Fault::Chain { what: "decision" }))));
+}
+
+#[test]
+fn acknowledgements_of_logs_that_nobody_holds_are_passed_over() {
+    let (mut hill, _brook, space, mut session) = session();
+    let logs = (0..200).map(|n| (WriterId([n; 32]), u64::MAX)).collect();
+    let told = session.handle(Input::Message(Message::Held(logs, u32::MAX)), &mut hill, Millis(10));
+    assert_eq!(told, []);
+    assert!(session.standing(hill.space(&space).unwrap()).in_step());
+}

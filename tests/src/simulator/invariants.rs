@@ -1,0 +1,193 @@
+//! What must hold after every step, each with its name.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+
+use staffroom_protocol::charter::Act;
+use staffroom_protocol::id::{DecisionId, EntryId, OperationId, SchoolId, SpaceId, TicketId, WriterId};
+use staffroom_protocol::log::Entry;
+use staffroom_protocol::replica::{Replica, Space};
+use staffroom_protocol::store::MemoryStore;
+use staffroom_protocol::sync::Message;
+
+use super::stored;
+use super::witness::{SpaceWitness, Witness};
+
+/// An invariant that does not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Violation {
+    /// Its name.
+    pub(super) invariant: &'static str,
+    /// What was found.
+    pub(super) found: String,
+}
+
+impl Violation {
+    pub(super) fn new(invariant: &'static str, found: impl Display) -> Self {
+        Self { invariant, found: found.to_string() }
+    }
+    pub(super) fn unless(holds: bool, invariant: &'static str, found: impl FnOnce() -> String) -> Result<(), Self> {
+        if holds { Ok(()) } else { Err(Self { invariant, found: found() }) }
+    }
+}
+
+type Holds = Result<(), Violation>;
+
+/// A space that something was acknowledged of is there.
+pub(super) fn space_is_held(replica: &Replica<MemoryStore>, space: SpaceId) -> Result<&Space, Violation> {
+    replica.space(&space).map_err(|fault| Violation::new("acknowledged_is_never_lost", format!("{space:?}: {fault}")))
+}
+
+/// Every entry, decision and operation whose flush returned is still there after a crash.
+pub(super) fn acknowledged_is_never_lost(witness: &Witness, replica: &Replica<MemoryStore>) -> Holds {
+    const NAME: &str = "acknowledged_is_never_lost";
+    for (id, acknowledged) in &witness.spaces {
+        let charter = space_is_held(replica, *id)?.charter().whole();
+        let operations: BTreeSet<OperationId> = charter.operations.iter().map(|operation| operation.id()).collect();
+        let lost = acknowledged.operations.difference(&operations).next();
+        Violation::unless(lost.is_none(), NAME, || format!("operation {lost:?} of {id:?}"))?;
+        let decisions = charter.decisions.len() >= acknowledged.decisions.len();
+        Violation::unless(decisions, NAME, || format!("decisions of {id:?}"))?;
+        for (writer, entries) in &acknowledged.logs {
+            let row = stored::log(replica.store(), *id, *writer).map_err(|why| Violation::new(NAME, why))?;
+            let as_many = row.entries >= entries.len() as u64;
+            Violation::unless(as_many, NAME, || format!("log {writer:?}: {} of {}", row.entries, entries.len()))?;
+            for (seq, id) in (0..).zip(entries) {
+                let entry = stored::entry(replica.store(), row.number, seq).map_err(|why| Violation::new(NAME, why))?;
+                Violation::unless(entry.id() == *id, NAME, || format!("entry {seq} of {writer:?} is another"))?;
+            }
+        }
+    }
+    for (space, writer) in stored::logs(replica.store()).map_err(|why| Violation::new(NAME, why))? {
+        let known = witness.spaces.get(&space).is_some_and(|space| space.logs.contains_key(&writer));
+        Violation::unless(known, "a_restart_changes_nothing", || format!("log {writer:?} was never acknowledged"))?;
+    }
+    Ok(())
+}
+
+/// A log never gets shorter.
+pub(super) fn frontier_never_goes_back(writer: WriterId, was: u64, is: u64) -> Holds {
+    Violation::unless(is >= was, "frontier_never_goes_back", || format!("log {writer:?} from {was} to {is}"))
+}
+
+/// A charter never loses anything.
+pub(super) fn charter_never_goes_back(
+    was: &SpaceWitness,
+    decisions: &[DecisionId],
+    operations: &BTreeSet<OperationId>,
+) -> Holds {
+    let grew = decisions.starts_with(&was.decisions) && operations.is_superset(&was.operations);
+    Violation::unless(grew, "charter_never_goes_back", || format!("{} decisions", decisions.len()))
+}
+
+/// Each entry follows the one before it, from 0.
+pub(super) fn logs_have_no_gaps(entry: &Entry, seq: u64, before: Option<&EntryId>) -> Holds {
+    let header = entry.header();
+    let follows = header.seq == seq && header.prev == before.copied().unwrap_or_default();
+    Violation::unless(follows, "logs_have_no_gaps", || format!("{header:?} at {seq} after {before:?}"))
+}
+
+/// The row of a log names its last entry.
+pub(super) fn head_is_the_last_entry(writer: WriterId, last: Option<&EntryId>, head: EntryId) -> Holds {
+    Violation::unless(last == Some(&head), "logs_have_no_gaps", || {
+        format!("log {writer:?} ends in {last:?}, not {head:?}")
+    })
+}
+
+/// What is held is in the space and the log that it was signed for.
+pub(super) fn no_entry_of_another_space(entry: &Entry, space: SpaceId, writer: WriterId) -> Holds {
+    let header = entry.header();
+    let here = header.space == space && header.writer == writer;
+    Violation::unless(here, "no_entry_of_another_space", || format!("{header:?} in {space:?}"))
+}
+
+/// What is held is rightly signed: the signature in the store is checked again.
+pub(super) fn held_entries_are_signed(entry: Entry) -> Holds {
+    let id = entry.id();
+    let signed = entry.verify();
+    Violation::unless(signed.is_ok(), "held_entries_are_signed", || format!("{id:?}: {signed:?}"))
+}
+
+/// An entry is first acknowledged where it was written, and is the same everywhere.
+pub(super) fn entries_come_from_their_writer(entry: &Entry, known: &[EntryId], own: bool) -> Holds {
+    let header = entry.header();
+    let at = usize::try_from(header.seq).ok().and_then(|seq| known.get(seq));
+    let rightly = at.map_or(own, |id| *id == entry.id());
+    Violation::unless(rightly, "entries_come_from_their_writer", || format!("{header:?} where {at:?} is known"))
+}
+
+/// Every log that is held has a writer that the charter enrols, and ends at its cut.
+pub(super) fn only_enrolled_writers_are_held(space: &Space) -> Holds {
+    for (writer, reach) in &space.frontier().0 {
+        let enrolled = space.durable_charter().resolved().writers.get(writer);
+        let within = enrolled.is_some_and(|writer| writer.cut.is_none_or(|cut| reach.next <= cut.next));
+        Violation::unless(within, "only_enrolled_writers_are_held", || format!("{writer:?} is {enrolled:?}"))?;
+    }
+    Ok(())
+}
+
+/// The frontier that a node tells is what it acknowledged.
+pub(super) fn frontier_is_what_is_held(node: usize, space: &Space, witness: &SpaceWitness) -> Holds {
+    let told: BTreeMap<WriterId, u64> = space.frontier().0.iter().map(|(w, reach)| (*w, reach.next)).collect();
+    let held: BTreeMap<WriterId, u64> = witness.logs.iter().map(|(w, log)| (*w, log.len() as u64)).collect();
+    Violation::unless(told == held, "frontier_is_what_is_held", || {
+        format!("node {node} tells {told:?}, holds {held:?}")
+    })
+}
+
+/// No two admissions name one ticket.
+pub(super) fn one_ticket_admits_one_school(space: &Space) -> Holds {
+    let mut admitted: BTreeMap<TicketId, SchoolId> = BTreeMap::new();
+    for operation in space.durable_charter().whole().operations {
+        let Act::Admit(admission) = operation.act() else { continue };
+        let school = *admitted.entry(admission.ticket).or_insert(admission.school);
+        let found = || format!("ticket {:?} admits {school:?} and {:?}", admission.ticket, admission.school);
+        Violation::unless(school == admission.school, "one_ticket_admits_one_school", found)?;
+    }
+    Ok(())
+}
+
+/// Nodes that hold the same show the same.
+pub(super) fn one_view_per_frontier(
+    views: &mut BTreeMap<(SpaceId, [u8; 32], [u8; 32]), (u64, usize)>,
+    node: usize,
+    space: SpaceId,
+    witness: &SpaceWitness,
+) -> Holds {
+    let key = (space, witness.charter, witness.frontier);
+    let (shown, first) = *views.entry(key).or_insert((witness.shown, node));
+    let found = || format!("nodes {first} and {node} hold the same of {space:?} and show something else");
+    Violation::unless(shown == witness.shown, "one_view_per_frontier", found)
+}
+
+/// What a node sends, it acknowledged: nothing leaves before it is durable.
+pub(super) fn nothing_is_sent_before_it_is_durable(witness: Option<&SpaceWitness>, message: &Message) -> Holds {
+    const NAME: &str = "nothing_is_sent_before_it_is_durable";
+    if matches!(message, Message::Bye(_)) {
+        return Ok(());
+    }
+    let witness = witness.ok_or_else(|| Violation::new(NAME, format!("{message:?} of a space that is not durable")))?;
+    let held = |writer: &WriterId| witness.logs.get(writer).map_or(0, |log| log.len() as u64);
+    let durable = match message {
+        Message::Entries(runs) => runs.iter().flat_map(|run| &run.0).all(|entry| {
+            let header = entry.header();
+            let log = witness.logs.get(&header.writer).map_or(&[][..], Vec::as_slice);
+            usize::try_from(header.seq).ok().and_then(|seq| log.get(seq)) == Some(&entry.id())
+        }),
+        Message::Held(logs, _) => logs.iter().all(|(writer, next)| *next <= held(writer)),
+        Message::Frontier(marks) => marks.iter().all(|mark| mark.next == held(&mark.writer)),
+        Message::Charter(part, _) => {
+            part.operations.iter().all(|operation| witness.operations.contains(&operation.id()))
+                && part.decisions.iter().all(|complete| witness.decisions.contains(&complete.decision.id()))
+        }
+        Message::Hello(hello) => {
+            hello.charter == witness.charter && (hello.frontier == witness.frontier || witness.logs.is_empty())
+        }
+        Message::Positions(positions) => {
+            let operations: u64 = positions.operations.values().map(|n| u64::from(*n)).sum();
+            operations == witness.operations.len() as u64 && positions.decisions as usize == witness.decisions.len()
+        }
+        Message::Bye(_) => true,
+    };
+    Violation::unless(durable, NAME, || format!("{message:?}"))
+}

@@ -1,0 +1,114 @@
+//! What a seed's run is made of: how many nodes, which troubles, how many of each.
+
+use super::random::Random;
+
+/// A fault planted on purpose, which some invariant must catch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Planted {
+    /// A store answers before what it was given is durable, and loses it in a crash.
+    LostFlush,
+    /// Nodes take entries in without checking signatures, and one sends damaged ones.
+    SkippedSignature,
+}
+
+/// The make-up of one run. Each trouble is off in some seeds, so that none hides another.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The seed.
+    pub seed: u64,
+    /// How many nodes, one for each school.
+    pub nodes: usize,
+    /// How long the safety phase lasts, virtual milliseconds.
+    pub safety_ms: u64,
+    /// How long after healing all must agree, virtual milliseconds.
+    pub liveness_ms: u64,
+    /// How many partners a node dials at most by itself.
+    pub dials: usize,
+    /// The pause between two acts of a school, at most, virtual milliseconds.
+    pub pause_ms: u64,
+    /// Clusters that are founded.
+    pub clusters: usize,
+    /// How long a group commit waits, at most, virtual milliseconds.
+    pub flush_ms: u64,
+    /// Latency of a link, at most, virtual milliseconds.
+    pub latency_ms: u64,
+    /// Frames lost, each breaking its session, in a thousand.
+    pub loss: u64,
+    /// Sessions in a thousand whose frames are dropped, doubled and turned round.
+    pub hostile: u64,
+    /// Batches of entries in a thousand in which a signature is damaged by who sends them.
+    pub damage: u64,
+    /// The pause between two troubles, at most; none where it is 0.
+    pub trouble_ms: u64,
+    /// Which troubles there are.
+    pub troubles: Vec<Trouble>,
+    /// The fault planted on purpose.
+    pub planted: Option<Planted>,
+}
+
+/// What befalls nodes and network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// A node is gone at once, and starts again later.
+    Crash,
+    /// The network falls in two, or grows together.
+    Partition,
+    /// A node's clock jumps.
+    ClockJump,
+    /// A node's disk fails at the next commit.
+    DiskFails,
+    /// A connection breaks.
+    Break,
+}
+
+impl Plan {
+    /// Three to five nodes.
+    pub fn small(seed: u64) -> Self {
+        let mut random = Random::new(seed, 1);
+        let nodes = 3 + random.place(3);
+        Self::of(seed, nodes, 90_000, &mut random)
+    }
+    /// Twenty nodes, sparsely connected.
+    pub fn large(seed: u64) -> Self {
+        let mut random = Random::new(seed, 2);
+        let plan = Self::of(seed, 20, 90_000, &mut random);
+        Self { dials: 2 + random.place(2), pause_ms: 12_000, clusters: 1, ..plan }
+    }
+
+    fn of(seed: u64, nodes: usize, safety_ms: u64, random: &mut Random) -> Self {
+        let all = [Trouble::Crash, Trouble::Partition, Trouble::ClockJump, Trouble::DiskFails, Trouble::Break];
+        let troubles: Vec<Trouble> = all.into_iter().filter(|_| random.per_mille(600)).collect();
+        let sometimes = |random: &mut Random, times: u64, most: u64| {
+            if random.per_mille(times) { 1 + random.below(most) } else { 0 }
+        };
+        Self {
+            seed,
+            nodes,
+            safety_ms,
+            liveness_ms: 300_000,
+            dials: if random.per_mille(700) { nodes } else { 1 },
+            pause_ms: random.between(2_000, 6_000),
+            clusters: 1 + usize::from(random.per_mille(200)),
+            flush_ms: random.between(2, 400),
+            latency_ms: random.between(2, 300),
+            loss: sometimes(random, 500, 20),
+            hostile: sometimes(random, 400, 500),
+            damage: sometimes(random, 200, 100),
+            trouble_ms: if troubles.is_empty() { 0 } else { random.between(2_000, 15_000) },
+            troubles,
+            planted: None,
+        }
+    }
+
+    /// The same with a planted fault, and what it takes to show.
+    #[must_use]
+    pub fn with(mut self, planted: Planted) -> Self {
+        self.planted = Some(planted);
+        match planted {
+            Planted::LostFlush => self.troubles = vec![Trouble::Crash],
+            Planted::SkippedSignature => self.damage = 100,
+        }
+        self.trouble_ms = 5_000;
+        self
+    }
+}

@@ -1,0 +1,147 @@
+//! What one node has acknowledged: what the invariants hold it to after every crash.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use staffroom_protocol::charter::Charter;
+use staffroom_protocol::id::{DecisionId, EntryId, OperationId, RecordId, SpaceId, WriterId};
+use staffroom_protocol::replica::{Notice, Replica};
+use staffroom_protocol::store::{MemoryStore, Read, Table};
+
+use super::event_log::fnv;
+use super::invariants::{self, Violation};
+use super::model::Model;
+use super::stored;
+
+/// What a node acknowledged of one space.
+#[derive(Debug, Default)]
+pub(super) struct SpaceWitness {
+    /// The entries of each log, in order.
+    pub(super) logs: BTreeMap<WriterId, Vec<EntryId>>,
+    /// The decisions, in order.
+    pub(super) decisions: Vec<DecisionId>,
+    /// The operations.
+    pub(super) operations: BTreeSet<OperationId>,
+    /// The hash of the charter, when it was last flushed.
+    pub(super) charter: [u8; 32],
+    /// The hash of the frontier, when it was last flushed.
+    pub(super) frontier: [u8; 32],
+    cards: BTreeMap<RecordId, u64>,
+    /// The sum of the hashes of all cards.
+    pub(super) shown: u64,
+}
+
+/// What a node acknowledged.
+#[derive(Debug, Default)]
+pub(super) struct Witness {
+    /// By space.
+    pub(super) spaces: BTreeMap<SpaceId, SpaceWitness>,
+    /// Entries newly held since the beginning.
+    pub(super) held: u64,
+}
+
+/// The hash of a record's card as it lies in the store.
+fn card_hash(store: &MemoryStore, record: RecordId) -> Result<u64, Violation> {
+    let card = store.get(Table::Cards, &record.0).map_err(|fault| Violation::new("store_reads", fault))?;
+    Ok(card.map_or(0, |card| fnv(&[&record.0[..], &card].concat())))
+}
+
+impl SpaceWitness {
+    fn take_card(&mut self, record: RecordId, hash: u64) {
+        let before = self.cards.insert(record, hash).unwrap_or_default();
+        self.shown = self.shown.wrapping_sub(before).wrapping_add(hash);
+    }
+    fn take_charter(&mut self, charter: &Charter) -> Result<(), Violation> {
+        let whole = charter.whole();
+        let decisions: Vec<DecisionId> = whole.decisions.iter().map(|complete| complete.decision.id()).collect();
+        let operations: BTreeSet<OperationId> = whole.operations.iter().map(|operation| operation.id()).collect();
+        invariants::charter_never_goes_back(self, &decisions, &operations)?;
+        (self.decisions, self.operations, self.charter) = (decisions, operations, charter.hash());
+        Ok(())
+    }
+}
+
+impl Witness {
+    /// A flush returned: checks and remembers what it acknowledged.
+    pub(super) fn flushed(
+        &mut self,
+        node: usize,
+        replica: &Replica<MemoryStore>,
+        notices: &[Notice],
+        model: &mut Model,
+    ) -> Result<(), Violation> {
+        let mut touched = BTreeSet::new();
+        for notice in notices {
+            match *notice {
+                Notice::Charter(space) => {
+                    touched.insert(space);
+                    let charter = invariants::space_is_held(replica, space)?.durable_charter();
+                    self.spaces.entry(space).or_default().take_charter(charter)?;
+                }
+                Notice::Entries(space, writer) => {
+                    touched.insert(space);
+                    self.take_log(replica, space, writer, model)?;
+                }
+                Notice::Record(space, record) => {
+                    let hash = card_hash(replica.store(), record)?;
+                    self.spaces.entry(space).or_default().take_card(record, hash);
+                }
+            }
+        }
+        for id in touched {
+            let space = invariants::space_is_held(replica, id)?;
+            let witness = self.spaces.entry(id).or_default();
+            witness.frontier = space.frontier().hash();
+            invariants::only_enrolled_writers_are_held(space)?;
+            invariants::frontier_is_what_is_held(node, space, witness)?;
+            invariants::one_ticket_admits_one_school(space)?;
+        }
+        Ok(())
+    }
+
+    /// Reads the entries that a log got since the last flush.
+    fn take_log(
+        &mut self,
+        replica: &Replica<MemoryStore>,
+        space: SpaceId,
+        writer: WriterId,
+        model: &mut Model,
+    ) -> Result<(), Violation> {
+        let own = invariants::space_is_held(replica, space)?.own_writer() == writer;
+        let row = stored::log(replica.store(), space, writer).map_err(|why| Violation::new("logs_are_stored", why))?;
+        let log = self.spaces.entry(space).or_default().logs.entry(writer).or_default();
+        invariants::frontier_never_goes_back(writer, log.len() as u64, row.entries)?;
+        for seq in log.len() as u64..row.entries {
+            let entry = stored::entry(replica.store(), row.number, seq);
+            let entry = entry.map_err(|why| Violation::new("logs_have_no_gaps", why))?;
+            invariants::no_entry_of_another_space(&entry, space, writer)?;
+            invariants::logs_have_no_gaps(&entry, seq, log.last())?;
+            let known = model.logs.entry((space, writer)).or_default();
+            invariants::entries_come_from_their_writer(&entry, known, own)?;
+            log.push(entry.id());
+            if known.len() as u64 == seq {
+                known.push(entry.id());
+            }
+            invariants::held_entries_are_signed(entry)?;
+            self.held += 1;
+        }
+        invariants::head_is_the_last_entry(writer, log.last(), row.head)
+    }
+
+    /// A node started again: everything that it acknowledged must be there, and nothing else.
+    pub(super) fn restarted(&mut self, node: usize, replica: &Replica<MemoryStore>) -> Result<(), Violation> {
+        invariants::acknowledged_is_never_lost(self, replica)?;
+        for (id, witness) in &mut self.spaces {
+            let space = invariants::space_is_held(replica, *id)?;
+            invariants::frontier_is_what_is_held(node, space, witness)?;
+            let (charter, frontier) = (space.durable_charter().hash(), space.frontier().hash());
+            let same = charter == witness.charter && (frontier == witness.frontier || witness.logs.is_empty());
+            Violation::unless(same, "a_restart_changes_nothing", || format!("node {node}, space {id:?}"))?;
+            let mut shown = 0u64;
+            for record in witness.cards.keys() {
+                shown = shown.wrapping_add(card_hash(replica.store(), *record)?);
+            }
+            Violation::unless(shown == witness.shown, "a_restart_changes_nothing", || format!("cards of node {node}"))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,28 @@
+//! Real processes over real sockets: joining, killing, cutting the network.
+
+mod kills;
+mod network;
+mod partners;
+
+use std::path::Path;
+
+use staffroom_tests::processes::{json, run};
+
+/// Sets a school up in an empty home.
+pub(crate) fn set_up(home: &Path, name: &str) {
+    let output = run(home, &["init", "--school", name]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A ticket of a running steward.
+pub(crate) fn ticket(home: &Path) -> String {
+    let invited = json(home, &["invite", "--no-confirm"]);
+    invited["ticket"].as_str().expect("a ticket").to_owned()
+}
+
+/// A file of `count` lessons in a folder.
+pub(crate) fn lessons_file(folder: &Path, count: usize) -> String {
+    let path = folder.join("lessons.jsonl");
+    std::fs::write(&path, staffroom_tests::processes::lessons(count)).expect("written");
+    path.to_str().expect("UTF-8").to_owned()
+}
