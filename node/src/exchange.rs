@@ -29,3 +29,4 @@ mod yaml;
 
 pub use draft::{Attachment, Draft, Options, PUBLISHED_KINDS};
 pub use refusal::{Reason, Refusal};
+pub use vocabulary::tidy;

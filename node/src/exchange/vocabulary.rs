@@ -8,7 +8,7 @@ use staffroom_protocol::record::{
 };
 
 /// Brings key stages, year groups and the licence to the words that filters and packs use.
-pub(super) fn tidy(fields: &mut Fields) {
+pub fn tidy(fields: &mut Fields) {
     for (name, spelling) in [("key_stages", key_stage as fn(&str) -> Option<String>), ("year_groups", year_group)] {
         if let Some(value @ Value::Set(_)) = fields.get_mut(name) {
             let tidied = value.members().iter().map(|member| spelling(member).unwrap_or_else(|| member.clone()));

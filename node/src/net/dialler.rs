@@ -250,7 +250,8 @@ impl Dialler {
     /// Lets go of what is known of devices that no longer belong.
     fn forget(&mut self, partnerships: &[Partnership]) {
         let members: BTreeSet<DeviceId> = partnerships.iter().map(|partnership| partnership.device).collect();
-        let pairs: BTreeSet<_> = partnerships.iter().map(|partnership| (partnership.device, partnership.space)).collect();
+        let pairs: BTreeSet<_> =
+            partnerships.iter().map(|partnership| (partnership.device, partnership.space)).collect();
         self.devices.retain(|device, pause| pause.running || members.contains(device));
         self.streams.retain(|pair, pause| pause.running || pairs.contains(pair));
     }

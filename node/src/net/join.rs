@@ -75,7 +75,10 @@ async fn redeem_at(
     let join = Join(redemption.ok_or_else(stopped)?).to_bytes();
     if join.len() > limits::JOIN_FRAME {
         let size = join.len();
-        return Err(Failure::new(Code::Failed, format!("this school's identity is too long to join with: {size} bytes")));
+        return Err(Failure::new(
+            Code::Failed,
+            format!("this school's identity is too long to join with: {size} bytes"),
+        ));
     }
     let broke = || unreachable(place, BROKE);
     let sent = async {
@@ -164,8 +167,10 @@ fn refused() -> Failure {
 
 fn not_entered(fault: &Fault) -> Failure {
     match fault {
-        fault if fault.blame() == Blame::Node => Failure::new(Code::Failed, format!("the cluster was not entered: {fault}"))
-            .hint("look at the free space of the disk, then try the same ticket again"),
+        fault if fault.blame() == Blame::Node => {
+            Failure::new(Code::Failed, format!("the cluster was not entered: {fault}"))
+                .hint("look at the free space of the disk, then try the same ticket again")
+        }
         fault => Failure::new(Code::Refused, format!("what came back for this ticket does not hold: {fault}"))
             .hint("ask for a new ticket, from another school of the cluster if there is one"),
     }

@@ -1,0 +1,116 @@
+//! `share edit`: changes a record, field by field or in an editor.
+//!
+//! The change is made at the heads at which the record was read, so it never overwrites what came in
+//! while a person was writing.
+
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
+use staffroom_node::api::{Answer, Code, Done as Outcomes, Failure, Request};
+use staffroom_node::exchange::form;
+use staffroom_protocol::record::Fields;
+use staffroom_protocol::record::field::{FieldType, Value};
+use staffroom_protocol::record::kind::{KINDS, Kind};
+
+use crate::context::Context;
+use crate::editor;
+use crate::failure::{Done, unexpected};
+use crate::fields::{self, Given};
+use crate::output::one_line;
+use crate::record::short;
+
+/// What was given. Its flags follow from the kinds' declarations, so it is parsed by hand.
+pub(crate) struct Edit {
+    id: String,
+    given: Given,
+    author: Option<String>,
+}
+
+impl Args for Edit {
+    fn augment_args(command: Command) -> Command {
+        command
+            .about("Change a record, field by field; without values, in your editor")
+            .arg(Arg::new("id").value_name("ID").required(true).help("Its id; the first letters will do"))
+            .args(fields::flags(KINDS))
+            .arg(
+                Arg::new("as")
+                    .long("as")
+                    .value_name("NAME")
+                    .help("The person whose name is written; without it the line `as` in share.toml"),
+            )
+            .after_help(
+                "Examples:\n  share edit k3v9xq --title \"A better title\" --tag starter --tag fractions\n  \
+                 share edit k3v9xq --body page.md\n\n\
+                 An empty value removes a field: --summary \"\". Words that are given replace the words of a set.",
+            )
+    }
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Edit {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        Ok(Self {
+            id: matches.get_one::<String>("id").cloned().unwrap_or_default(),
+            given: fields::given(matches, KINDS),
+            author: matches.get_one::<String>("as").cloned(),
+        })
+    }
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Edit {
+    pub(super) fn run(&self, context: &Context) -> Done {
+        let author = context.author(self.author.as_deref())?;
+        let zone = context.zone()?;
+        let Answer::Record(record) = context.client()?.ask(Request::Show { id: self.id.clone() })? else {
+            return Err(unexpected().into());
+        };
+        let summary = &record.summary;
+        let kind = Kind::named(&summary.kind).ok_or_else(|| {
+            Failure::new(Code::Refused, format!("this version does not know the kind {:?}", summary.kind))
+                .hint("a newer version of share can edit it")
+        })?;
+        let fields = if self.given.is_empty() {
+            let example = format!("share edit {} --title \"…\", or --body FILE", self.id);
+            editor::edit(context, kind, &summary.fields, &example)?.map(|after| changes(kind, &summary.fields, &after))
+        } else {
+            Some(fields::values(kind, &self.given, &zone)?)
+        };
+        let fields = fields.unwrap_or_default();
+        let request = Request::Edit { id: summary.id.to_string(), fields, heads: Some(summary.heads.clone()), author };
+        // The store is not held while a person writes in an editor.
+        let Answer::Edited(outcome) = context.client()?.ask(request)? else { return Err(unexpected().into()) };
+        let out = &context.out;
+        out.json(&outcome)?;
+        let (title, id) = (one_line(&outcome.title), short(&summary.id));
+        out.remark(&match outcome.outcome {
+            Outcomes::Updated => format!("Changed {title:?} ({id})."),
+            _ => format!("{title:?} ({id}) says that already; nothing changed."),
+        })
+    }
+}
+
+/// What a form says otherwise than the record: a field that it no longer has is removed.
+fn changes(kind: &'static Kind, before: &Fields, after: &Fields) -> Fields {
+    let mut changes = Fields::new();
+    for field in form::fields(kind) {
+        let (was, is) = (before.get(field.name), after.get(field.name));
+        match (was.filter(|value| !value.is_empty()), is) {
+            (was, Some(is)) if was != Some(is) => drop(changes.insert(field.name.to_owned(), is.clone())),
+            (Some(_), None) => drop(changes.insert(field.name.to_owned(), nothing(field.field_type))),
+            _ => {}
+        }
+    }
+    changes
+}
+
+fn nothing(field_type: FieldType) -> Value {
+    match field_type {
+        FieldType::Text => Value::Text(String::new()),
+        FieldType::Set => Value::Set(Vec::new()),
+        _ => Value::Line(String::new()),
+    }
+}

@@ -1,0 +1,87 @@
+//! `share invite`: a ticket for another school.
+
+use clap::{Args, ValueEnum};
+use qrcode::render::unicode::Dense1x2;
+use qrcode::{EcLevel, QrCode};
+use serde_json::json;
+use staffroom_node::api::{Answer, Request};
+use staffroom_protocol::charter::Role;
+
+use crate::context::Context;
+use crate::failure::{Done, unexpected, usage};
+use crate::output::{one_line, width};
+use crate::when;
+
+/// Make a ticket with which another school joins; needs a running node
+#[derive(Args)]
+#[command(after_help = "Example:\n  share invite --no-confirm --expires 2d\n\n\
+    Hand the ticket over in private: whoever holds it is admitted, once.")]
+pub(crate) struct Invite {
+    /// The cluster; not needed while there is only one
+    #[arg(long, value_name = "NAME")]
+    cluster: Option<String>,
+    /// What the school may do
+    #[arg(long, default_value = "contributor")]
+    role: Admitted,
+    /// How long the ticket is good for: 7d, 12h, 30m
+    #[arg(long, default_value = "7d", value_name = "TIME")]
+    expires: String,
+    /// Admit at once whoever holds the ticket
+    #[arg(long)]
+    no_confirm: bool,
+}
+
+/// The roles that a ticket may give.
+#[derive(Clone, Copy, ValueEnum)]
+enum Admitted {
+    /// Shares and edits
+    Contributor,
+    /// Holds what the others share
+    Reader,
+}
+
+impl Invite {
+    pub(super) fn run(&self, context: &Context) -> Done {
+        let expires_in = when::duration(&self.expires).ok_or_else(|| {
+            usage(format!("{:?} is not a length of time", self.expires)).hint("write it as 7d, 12h or 30m")
+        })?;
+        if !self.no_confirm {
+            return Err(usage("this version cannot yet ask you to confirm who joins")
+                .hint("share invite --no-confirm makes a ticket without that: whoever holds it is admitted at once")
+                .hint("hand such a ticket over in private, and let it end soon: --expires 1h")
+                .into());
+        }
+        let role = match self.role {
+            Admitted::Contributor => Role::Contributor,
+            Admitted::Reader => Role::Reader,
+        };
+        let request = Request::Invite { cluster: self.cluster.clone(), role, expires_in };
+        let Answer::Ticket { ticket, expires, space } = context.client()?.ask(request)? else {
+            return Err(unexpected().into());
+        };
+        let out = &context.out;
+        out.json(&json!({ "ticket": ticket, "expires": when::rfc3339(expires), "space": space }))?;
+        out.remark(&format!(
+            "A ticket to {}, good once, until {}:\n",
+            one_line(&space.name),
+            when::moment(expires, &when::now())
+        ))?;
+        out.say(&ticket)?;
+        if out.to_terminal()
+            && let Some(picture) = picture(&ticket)
+        {
+            out.remark(&format!("\n{picture}"))?;
+        }
+        out.remark(
+            "\nHand it over in private: whoever holds it is admitted at once. There they type:\n  share join TICKET",
+        )
+    }
+}
+
+/// The ticket as a QR code, where it fits the terminal. In capitals it takes fewer squares; a ticket
+/// may be read either way.
+fn picture(ticket: &str) -> Option<String> {
+    let code = QrCode::with_error_correction_level(ticket.to_uppercase(), EcLevel::L).ok()?;
+    let fits = code.width() + 4 <= width();
+    fits.then(|| code.render::<Dense1x2>().quiet_zone(true).build())
+}

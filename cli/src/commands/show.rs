@@ -1,0 +1,192 @@
+//! `share show`: one record.
+
+use clap::Args;
+use serde::Serialize;
+use serde_json::{Map, Value as Json, json};
+use staffroom_node::api::{Answer, Record, Request};
+use staffroom_node::exchange::json::value_to_json;
+use staffroom_protocol::record::field::{FieldType, Value};
+use staffroom_protocol::record::kind::Kind;
+
+use crate::context::Context;
+use crate::failure::{Done, unexpected};
+use crate::output::{Output, one_line};
+use crate::record::{self, RecordJson, line, short};
+use crate::when;
+
+/// Show a record
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  share show k3v9xq\n  share show k3v9xq --history\n  share show k3v9xq --raw > page.md"
+)]
+pub(crate) struct Show {
+    /// Its id; the first letters will do while no other begins with them
+    id: String,
+    /// Also each change: when, which school, who
+    #[arg(long)]
+    history: bool,
+    /// Only the values that wait for a person to choose between them
+    #[arg(long, conflicts_with_all = ["history", "raw"])]
+    versions: bool,
+    /// Only the text, as it was written
+    #[arg(long, conflicts_with = "history")]
+    raw: bool,
+}
+
+/// A record in full as scripts read it.
+#[derive(Serialize)]
+struct FullJson<'a> {
+    #[serde(flatten)]
+    record: RecordJson<'a>,
+    conflicts: Map<String, Json>,
+    blobs: [(); 0],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history: Option<Vec<Json>>,
+}
+
+impl Show {
+    pub(super) fn run(&self, context: &Context) -> Done {
+        let Answer::Record(record) = context.client()?.ask(Request::Show { id: self.id.clone() })? else {
+            return Err(unexpected().into());
+        };
+        let out = &context.out;
+        if out.json {
+            return out.json(&self.json(&record));
+        }
+        if self.raw {
+            return out.say(body(&record).unwrap_or_default());
+        }
+        if self.versions {
+            return versions(out, &record);
+        }
+        heading(out, &record)?;
+        fields(out, &record)?;
+        if let Some(body) = body(&record).filter(|body| !body.is_empty()) {
+            out.say(&format!("\n{}", body.trim_end()))?;
+        }
+        if !record.conflicts.is_empty() {
+            out.say("")?;
+            versions(out, &record)?;
+        }
+        if self.history { history(out, &record) } else { Ok(()) }
+    }
+
+    fn json<'a>(&self, record: &'a Record) -> FullJson<'a> {
+        let values = |values: &[Value]| values.iter().map(value_to_json).collect::<Json>();
+        let conflicts = record.conflicts.iter().map(|(field, all)| (field.clone(), values(all)));
+        let history = self.history.then(|| {
+            let version = |v: &staffroom_node::api::Version| {
+                json!({ "change": v.change, "school": v.school, "author": v.author, "at": when::rfc3339(v.at), "genesis": v.genesis })
+            };
+            record.history.iter().map(version).collect()
+        });
+        FullJson { record: record::json(&record.summary), conflicts: conflicts.collect(), blobs: [], history }
+    }
+}
+
+/// The main text of a record.
+fn body(record: &Record) -> Option<&str> {
+    let name = Kind::named(&record.summary.kind).map_or("body", |kind| kind.body);
+    record.summary.fields.get(name).and_then(Value::as_str)
+}
+
+fn heading(out: &Output, record: &Record) -> Done {
+    let summary = &record.summary;
+    let now = when::now();
+    let school = one_line(&summary.school.name);
+    let space = one_line(&summary.space.name);
+    let place = if space == "school" { "in the school's own space".to_owned() } else { format!("in {space}") };
+    let editable = if summary.open { ", editable by every school of it" } else { "" };
+    let mut who = String::new();
+    if let Some(first) = record.history.first().filter(|first| !first.author.is_empty()) {
+        who = format!("{}, ", one_line(&first.author));
+    }
+    out.say(&one_line(line(summary, "title")))?;
+    let kind = Kind::named(&summary.kind).map_or_else(|| one_line(&summary.kind), |kind| kind.label.to_owned());
+    out.say(&format!("{kind} {}, {who}{school}, {place}{editable}", short(&summary.id)))?;
+    let mut times = format!("shared {}", when::moment(summary.created, &now));
+    if let Some(last) = record.history.last().filter(|_| record.history.len() > 1) {
+        let person = if last.author.is_empty() { String::new() } else { format!(" by {},", one_line(&last.author)) };
+        let when = when::moment(last.at, &now);
+        times = format!("{times}; changed {when}{person} {}", one_line(&last.school.name));
+    }
+    out.say(&times)?;
+    if let Some(fault) = &record.local_fault {
+        out.say(&format!("Shown may be less than is held: {fault}"))?;
+    }
+    if record.not_in_force > 0 {
+        out.say(&format!("{} of its changes are held and do not count", record.not_in_force))?;
+    }
+    Ok(())
+}
+
+/// The fields with their labels. What is long, named already or unset is left out.
+fn fields(out: &Output, record: &Record) -> Done {
+    let summary = &record.summary;
+    let kind = Kind::named(&summary.kind);
+    let body = kind.map_or("body", |kind| kind.body);
+    let known = |name: &str| kind.and_then(|kind| kind.field(name));
+    let declared = kind.into_iter().flat_map(|kind| kind.fields().map(|field| field.name));
+    let others = summary.fields.keys().map(String::as_str).filter(|name| known(name).is_none());
+    let here = when::now().time_zone().clone();
+    let mut rows = Vec::new();
+    for name in declared.chain(others).filter(|name| !["title", "kind", body].contains(name)) {
+        let Some(value) = summary.fields.get(name).filter(|value| !value.is_empty()) else { continue };
+        let label = known(name).map_or_else(|| one_line(name), |field| field.label.to_owned());
+        let is_date = known(name).is_some_and(|field| field.field_type == FieldType::Date);
+        let text = if is_date { when::date(value.as_str().unwrap_or_default(), &here) } else { shown(value) };
+        match value {
+            Value::Extra(extra) => {
+                let extra = extra.iter().map(|(key, json)| (one_line(key), one_line(json.trim_matches('"'))));
+                rows.extend(extra.map(|(key, json)| (format!("({key})"), json)));
+            }
+            _ => rows.push((label, text)),
+        }
+    }
+    let longest = rows.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0);
+    if !rows.is_empty() {
+        out.say("")?;
+    }
+    for (label, text) in rows {
+        let gap = " ".repeat(longest - label.chars().count());
+        out.say(&format!("{label}{gap}  {text}"))?;
+    }
+    Ok(())
+}
+
+/// A value on one line.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Text(text) | Value::Line(text) => one_line(text),
+        Value::Number(number) => number.to_string(),
+        Value::Set(members) => one_line(&members.join(", ")),
+        Value::Blobs(blobs) => one_line(&blobs.iter().map(|blob| blob.name.as_str()).collect::<Vec<_>>().join(", ")),
+        Value::Extra(extra) => one_line(&extra.keys().map(String::as_str).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+fn versions(out: &Output, record: &Record) -> Done {
+    if record.conflicts.is_empty() {
+        return out.say("Nothing waits for a choice: every field has one value.");
+    }
+    for (field, values) in &record.conflicts {
+        let label =
+            Kind::named(&record.summary.kind).and_then(|kind| kind.field(field)).map_or(field.as_str(), |f| f.label);
+        let lines: String = values.iter().map(|value| format!("\n  {}", shown(value))).collect();
+        out.say(&format!("{} was written differently at the same time; the first shows:{lines}", one_line(label)))?;
+        let name = one_line(field).replace('_', "-");
+        out.say(&format!("To choose: share edit {} --{name} VALUE", short(&record.summary.id)))?;
+    }
+    Ok(())
+}
+
+fn history(out: &Output, record: &Record) -> Done {
+    let now = when::now();
+    out.say("\nHistory")?;
+    for version in &record.history {
+        let did = if version.genesis { "shared it" } else { "changed it" };
+        let person = if version.author.is_empty() { String::new() } else { format!("{}, ", one_line(&version.author)) };
+        out.say(&format!("  {}  {person}{}, {did}", when::moment(version.at, &now), one_line(&version.school.name)))?;
+    }
+    Ok(())
+}

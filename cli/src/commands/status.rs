@@ -1,0 +1,126 @@
+//! `share status`: the honest state of this node and of each partner.
+
+use clap::Args;
+use jiff::Zoned;
+use staffroom_node::api::{Answer, Partner, PartnerState, Request, SpaceStatus, Status as State};
+
+use crate::context::Context;
+use crate::failure::{Done, unexpected};
+use crate::output::{Output, and, count, one_line, size, some};
+use crate::when;
+
+/// Show this node, each cluster and each partner: in step, behind, or not heard
+#[derive(Args)]
+#[command(after_help = "Examples:\n  share status\n  share status --json")]
+pub(crate) struct Status {}
+
+impl Status {
+    #[expect(clippy::unused_self, reason = "every verb is run the same way")]
+    pub(super) fn run(&self, context: &Context) -> Done {
+        let Answer::Status(mut state) = context.client()?.ask(Request::Status)? else {
+            return Err(unexpected().into());
+        };
+        if context.out.json {
+            return context.out.json(&json(&mut state));
+        }
+        told(&context.out, &state)
+    }
+}
+
+/// The shape of page 4: times in RFC 3339.
+pub(super) fn json(state: &mut State) -> serde_json::Value {
+    let mut json = serde_json::to_value(&*state).unwrap_or_default();
+    for space in json["spaces"].as_array_mut().into_iter().flatten() {
+        for partner in space["partners"].as_array_mut().into_iter().flatten() {
+            if let Some(heard) = partner["last_heard"].as_u64() {
+                partner["last_heard"] = when::rfc3339(heard).into();
+            }
+        }
+    }
+    json
+}
+
+fn told(out: &Output, state: &State) -> Done {
+    let now = when::now();
+    let store = &state.store;
+    out.say(&one_line(&state.school.name))?;
+    if state.running {
+        out.say(&format!("  running, reached at {}", state.listen.first().map_or("no address", String::as_str)))?;
+        for address in state.listen.iter().skip(1) {
+            out.say(&format!("                      {address}"))?;
+        }
+    } else {
+        out.say("  not running: partners are reached while `share serve` runs")?;
+    }
+    let entries = some(store.entries, "entry", "entries");
+    out.say(&format!("  {}, {entries}, {} on disk", some(store.records, "record", "records"), size(store.bytes)))?;
+    if store.quarantined > 0 {
+        out.say(&format!("  {} held that do not count", some(store.quarantined, "change is", "changes are")))?;
+    }
+    if store.forks > 0 {
+        out.say(&format!("  {} with two histories", some(store.forks, "log", "logs")))?;
+    }
+    for space in state.spaces.iter().filter(|space| space.name != "school" || space.members.len() > 1) {
+        out.say("")?;
+        cluster(out, state, space, &now)?;
+    }
+    Ok(())
+}
+
+fn cluster(out: &Output, state: &State, space: &SpaceStatus, now: &Zoned) -> Done {
+    out.say(&one_line(&space.name))?;
+    let others = space.members.iter().filter(|member| member.school.id != state.school.id);
+    let names: Vec<String> = others.map(|member| one_line(&member.school.name)).collect();
+    if names.is_empty() {
+        return out.say("  no other school has joined yet: share invite makes a ticket for one");
+    }
+    for partner in &space.partners {
+        out.say(&format!("  {}", line(partner, now)))?;
+    }
+    let heard: Vec<&str> = space.partners.iter().map(|partner| partner.school.name.as_str()).collect();
+    let silent: Vec<String> = names.iter().filter(|name| !heard.contains(&name.as_str())).cloned().collect();
+    if !silent.is_empty() && space.partners.is_empty() {
+        out.say(&format!("  with {}", and(&silent)))?;
+    }
+    Ok(())
+}
+
+/// "Hillside: in step", "Northgate: behind by 12", "Brook: not heard since Tuesday 14:02 (no answer for 17 seconds)".
+pub(super) fn line(partner: &Partner, now: &Zoned) -> String {
+    let name = one_line(&partner.school.name);
+    let why = partner.error.as_ref().map(|why| format!(" ({})", one_line(why))).unwrap_or_default();
+    match partner.state {
+        PartnerState::InStep => format!("{name}: in step{why}"),
+        PartnerState::Behind => format!("{name}: behind by {}{why}", count(partner.missing)),
+        PartnerState::Unheard => match partner.last_heard {
+            Some(at) => format!("{name}: not heard since {}{why}", when::moment(at, now)),
+            None => format!("{name}: not heard yet{why}"),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use staffroom_node::api::Named;
+
+    #[test]
+    fn partners_are_told_in_one_line() {
+        let now: Zoned = "2026-11-22T18:00:00+00:00[Europe/London]".parse().unwrap_or_default();
+        let heard = when::millis_of("2026-11-17T14:02:00+00:00[Europe/London]");
+        let partner = |state, missing, last_heard, error: Option<&str>| Partner {
+            school: Named { id: Default::default(), name: "Brook".to_owned() },
+            device: Default::default(),
+            state,
+            missing,
+            last_heard,
+            error: error.map(str::to_owned),
+        };
+        assert_eq!(line(&partner(PartnerState::InStep, 0, heard, None), &now), "Brook: in step");
+        assert_eq!(line(&partner(PartnerState::Behind, 1_200, heard, None), &now), "Brook: behind by 1,200");
+        assert_eq!(
+            line(&partner(PartnerState::Unheard, 0, heard, Some("no answer for 17 seconds")), &now),
+            "Brook: not heard since Tuesday 14:02 (no answer for 17 seconds)"
+        );
+    }
+}
