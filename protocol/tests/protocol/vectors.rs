@@ -28,12 +28,14 @@ fn hex(bytes: impl AsRef<[u8]>) -> String {
 /// BLAKE3 with one of the context strings of `docs/protocol.md`, §1.1.
 fn hash(context: &str, parts: &[&[u8]]) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_derive_key(&format!("staffroom 2026 {context} v1"));
-    parts.iter().for_each(|part| drop(hasher.update(part)));
+    for part in parts {
+        hasher.update(part);
+    }
     hasher.finalize().into()
 }
 
 /// Compares a file of vectors with what was made, or writes it.
-fn check(name: &str, about: &str, vectors: Json) {
+fn check(name: &str, about: &str, vectors: &Json) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/vectors").join(name);
     let mut made = json!({ "about": about, "status": "draft", "bytes": "hexadecimal unless named text" });
     made.as_object_mut().unwrap().extend(vectors.as_object().unwrap().clone());
@@ -112,7 +114,8 @@ fn small_fields() -> Fields {
 fn genesis(space: SpaceId) -> Verified {
     let writer_id: WriterId = writer().public();
     let record = Header::record_at(space, writer_id, 0);
-    let actor = header(space, 0, EntryId::default(), EntryKind::Genesis, record, &Payload::new([0; 16], "", &[])).actor();
+    let actor =
+        header(space, 0, EntryId::default(), EntryKind::Genesis, record, &Payload::new([0; 16], "", &[])).actor();
     let payload = Payload::new([6; 16], "Ada Brook", &write_genesis(actor, &small_fields()));
     Entry::sign(header(space, 0, EntryId::default(), EntryKind::Genesis, record, &payload), payload, &writer())
 }
@@ -142,15 +145,19 @@ fn identity() {
     assert_eq!(inception[36..68], hash("key", &[&code.root(1).public::<[u8; 32]>()]));
     let link: Vec<u8> = chain.links()[0].clone().into();
     assert_eq!((link.len(), chain.head().0), (170, hash("identity link", &[&link[..106]])));
-    check("identity.json", "protocol.md §2: a recovery code, its keys, a school, a device", json!({
-        "recovery_code": { "bytes": hex([1; 20]), "text": code.to_text() },
-        "root_keys": [root(0), root(1)],
-        "inception": hex(inception),
-        "school": { "id": hex(chain.school().0), "text": chain.school().to_string() },
-        "device": { "seed": hex(device.seed()), "public": hex(device.public::<[u8; 32]>()) },
-        "link": { "rights": 7, "layout": hex(&link), "id": hex(chain.head().0), "signature": hex(&link[106..]) },
-        "chain": hex(postcard::to_allocvec(&chain).unwrap()),
-    }));
+    check(
+        "identity.json",
+        "protocol.md §2: a recovery code, its keys, a school, a device",
+        &json!({
+            "recovery_code": { "bytes": hex([1; 20]), "text": code.to_text() },
+            "root_keys": [root(0), root(1)],
+            "inception": hex(inception),
+            "school": { "id": hex(chain.school().0), "text": chain.school().to_string() },
+            "device": { "seed": hex(device.seed()), "public": hex(device.public::<[u8; 32]>()) },
+            "link": { "rights": 7, "layout": hex(&link), "id": hex(chain.head().0), "signature": hex(&link[106..]) },
+            "chain": hex(postcard::to_allocvec(&chain).unwrap()),
+        }),
+    );
 }
 
 #[test]
@@ -190,18 +197,22 @@ fn charters() {
         .iter()
         .map(|(id, writer)| (hex(id.0), json!({ "school": hex(writer.school.0), "stands": writer.cut.unwrap().next })))
         .collect();
-    check("charter.json", "protocol.md §4: a space, who is in it, and what it resolves to", json!({
-        "identities": whole.identities.iter().map(|chain| hex(postcard::to_allocvec(chain).unwrap())).collect::<Vec<_>>(),
-        "founding": {
-            "name": "The Brook Cluster", "nonce": hex([4; 16]), "layout": hex(&decision),
-            "id": hex(charter.space().0), "space": charter.space().to_string(),
-        },
-        "vote": { "signed_hash": hex(voted), "compact": hex(&vote) },
-        "operations": operations,
-        "state": hex(charter.hash()),
-        "compact": hex(postcard::to_allocvec(&whole).unwrap()),
-        "resolves_to": { "name": resolved.name, "members": members, "writers": writers },
-    }));
+    check(
+        "charter.json",
+        "protocol.md §4: a space, who is in it, and what it resolves to",
+        &json!({
+            "identities": whole.identities.iter().map(|chain| hex(postcard::to_allocvec(chain).unwrap())).collect::<Vec<_>>(),
+            "founding": {
+                "name": "The Brook Cluster", "nonce": hex([4; 16]), "layout": hex(&decision),
+                "id": hex(charter.space().0), "space": charter.space().to_string(),
+            },
+            "vote": { "signed_hash": hex(voted), "compact": hex(&vote) },
+            "operations": operations,
+            "state": hex(charter.hash()),
+            "compact": hex(postcard::to_allocvec(&whole).unwrap()),
+            "resolves_to": { "name": resolved.name, "members": members, "writers": writers },
+        }),
+    );
 }
 
 #[test]
@@ -233,12 +244,16 @@ fn entries() {
     let frontier = Frontier(BTreeMap::from([(then.header().writer, reach)]));
     let state = hash("frontier state", &[&then.header().writer.0, &2u64.to_le_bytes(), &then.id().0]);
     assert_eq!(frontier.hash(), state);
-    check("entries.json", "protocol.md §3: two entries of one log", json!({
-        "space": hex(space.0),
-        "writer": { "seed": hex(writer().seed()), "public": hex(first.header().writer.0) },
-        "entries": [one(&first), one(&then)],
-        "frontier_state": hex(frontier.hash()),
-    }));
+    check(
+        "entries.json",
+        "protocol.md §3: two entries of one log",
+        &json!({
+            "space": hex(space.0),
+            "writer": { "seed": hex(writer().seed()), "public": hex(first.header().writer.0) },
+            "entries": [one(&first), one(&then)],
+            "frontier_state": hex(frontier.hash()),
+        }),
+    );
 }
 
 #[test]
@@ -267,13 +282,17 @@ fn tickets() {
     let proof = Ticket::proof(&ticket.secret, ticket.space, device, joiner_device, joiner.school());
     let parts: [&[u8]; 5] = [&ticket.secret, &ticket.space.0, &device.0, &joiner_device.0, &joiner.school().0];
     assert_eq!(proof, hash("ticket proof", &parts));
-    check("tickets.json", "protocol.md §5: a ticket, and the proof that a joiner knows its secret", json!({
-        "secret": hex(ticket.secret), "expires": ticket.expires.0, "address": ticket.addresses[0],
-        "head": { "number": ticket.head.0, "id": hex(ticket.head.1.0) },
-        "compact": hex(&compact), "text": text, "id": hex(id.0),
-        "joiner": { "school": hex(joiner.school().0), "device": hex(joiner_device.0) },
-        "proof": hex(proof),
-    }));
+    check(
+        "tickets.json",
+        "protocol.md §5: a ticket, and the proof that a joiner knows its secret",
+        &json!({
+            "secret": hex(ticket.secret), "expires": ticket.expires.0, "address": ticket.addresses[0],
+            "head": { "number": ticket.head.0, "id": hex(ticket.head.1.0) },
+            "compact": hex(&compact), "text": text, "id": hex(id.0),
+            "joiner": { "school": hex(joiner.school().0), "device": hex(joiner_device.0) },
+            "proof": hex(proof),
+        }),
+    );
 }
 
 #[test]
@@ -296,15 +315,19 @@ fn frames() {
         credit: limits::CREDIT,
         answer: true,
     };
-    check("frames.json", "protocol.md §7: frames about the space and the entries of the other files", json!({
-        "hello": frame(&Message::Hello(hello)),
-        "positions": frame(&Message::Positions(charter().positions())),
-        "frontier": frame(&Message::Frontier(Mark::all(&frontier))),
-        "entries": frame(&Message::Entries(vec![Run(vec![first.clone().into_entry()])])),
-        "entries_withheld": frame(&Message::Entries(vec![Run(vec![withheld])])),
-        "held": frame(&Message::Held(vec![(first.header().writer, 2)], 1)),
-        "bye": frame(&Message::Bye(13)),
-    }));
+    check(
+        "frames.json",
+        "protocol.md §7: frames about the space and the entries of the other files",
+        &json!({
+            "hello": frame(&Message::Hello(hello)),
+            "positions": frame(&Message::Positions(charter().positions())),
+            "frontier": frame(&Message::Frontier(Mark::all(&frontier))),
+            "entries": frame(&Message::Entries(vec![Run(vec![first.clone().into_entry()])])),
+            "entries_withheld": frame(&Message::Entries(vec![Run(vec![withheld])])),
+            "held": frame(&Message::Held(vec![(first.header().writer, 2)], 1)),
+            "bye": frame(&Message::Bye(13)),
+        }),
+    );
 }
 
 #[test]
@@ -337,11 +360,15 @@ fn records() {
     let edited = Change::read(&edit).unwrap();
     assert_eq!(edited.header().deps, [hash]);
     let shown = |fields: &Fields| serde_json::to_value(fields).unwrap();
-    check("records.json", "protocol.md §6: the first change of a record, and an edit of it", json!({
-        "actor": hex(actor), "fields": shown(&fields), "genesis": hex(&genesis), "hash": hex(hash.0),
-        "edit": {
-            "actor": hex([0xb2; 16]), "change": hex(&edit), "hash": hex(edited.header().hash.0),
-            "fields": shown(document.fields()),
-        },
-    }));
+    check(
+        "records.json",
+        "protocol.md §6: the first change of a record, and an edit of it",
+        &json!({
+            "actor": hex(actor), "fields": shown(&fields), "genesis": hex(&genesis), "hash": hex(hash.0),
+            "edit": {
+                "actor": hex([0xb2; 16]), "change": hex(&edit), "hash": hex(edited.header().hash.0),
+                "fields": shown(document.fields()),
+            },
+        }),
+    );
 }
