@@ -1,3 +1,4 @@
 //! What needs several parts of the node.
 
 mod exchange;
+mod samples;
