@@ -19,7 +19,7 @@ pub use rows::Overlay;
 pub(crate) use rows::{LogRow, Place, RecordRow, read_entry, split_ids};
 pub use space::Space;
 
-use crate::charter::{Charter, Missing, Operation};
+use crate::charter::{Charter, Missing, Operation, Role};
 use crate::entropy::Entropy;
 use crate::fault::Fault;
 use crate::hash;
@@ -193,11 +193,16 @@ impl<S: Store> Replica<S> {
         self.failed.clone().map_or(Ok(()), Err)
     }
 
-    /// Takes in parts of a charter (§3); gives back what was new.
+    /// Takes in parts of a charter (§3); gives back what was new. Where this school has come to be
+    /// one that writes, this store's writer is enrolled.
     pub fn admit_charter(&mut self, space: SpaceId, offered: Missing) -> Result<Missing, Fault> {
         self.check()?;
         let new = self.space_mut(space)?.charter_mut().admit(offered)?;
         self.stage_charter(space, &new);
+        if !new.is_empty() && self.space(&space)?.charter().resolved().role(&self.school()) > Some(Role::Reader) {
+            // A device without the right to write only reads: no fault of who brought the charter.
+            let _refused = self.enrol_own(space);
+        }
         Ok(new)
     }
 

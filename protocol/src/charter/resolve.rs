@@ -142,6 +142,8 @@ pub fn resolve<'a>(
     let mut operations = operations.into_iter().peekable();
     let mut state = Resolved::default();
     let mut standing = Vec::new();
+    // Every admission that stands: two stewards may admit one school at once, and it enrols under either.
+    let mut admissions = BTreeMap::new();
     for (number, complete) in (0u32..).zip(decisions) {
         let decision = &complete.decision;
         if decision.number() != number || (number > 0 && decision.prev() != state.head.1) {
@@ -149,7 +151,9 @@ pub fn resolve<'a>(
         }
         if number == 0 {
             let Some((founder, _)) = decision.signers().first() else { break };
-            state = Resolved::founded_by(*founder, OperationId(decision.id().0));
+            let founding = OperationId(decision.id().0);
+            state = Resolved::founded_by(*founder, founding);
+            admissions.insert(founding, *founder);
         }
         if !state.completes(complete, identities) {
             if number == 0 {
@@ -172,13 +176,13 @@ pub fn resolve<'a>(
         while let Some(operation) = operations.next_if(|op| op.header().anchor.0 <= number) {
             if operation.header().anchor == state.head {
                 standing.push(operation);
-                admit(&mut state, operation, identities);
+                admissions.extend(admit(&mut state, operation, identities));
             }
         }
     }
     // Whether a writer is enrolled depends on the admission alone, not on the order of devices.
     for operation in &standing {
-        enrol(&mut state, operation, identities);
+        enrol(&mut state, operation, &admissions, identities);
     }
     for operation in &standing {
         retire(&mut state, operation);
@@ -193,24 +197,38 @@ fn rights(operation: &Operation, identities: &BTreeMap<SchoolId, IdentityChain>)
 }
 
 /// Admits a school where a steward with the right to govern says so and the school accepted.
-fn admit(state: &mut Resolved, operation: &Operation, identities: &BTreeMap<SchoolId, IdentityChain>) {
-    let Act::Admit(admission) = operation.act() else { return };
+///
+/// Of several admissions of one school the highest role counts: another one takes nothing away.
+fn admit(
+    state: &mut Resolved,
+    operation: &Operation,
+    identities: &BTreeMap<SchoolId, IdentityChain>,
+) -> Option<(OperationId, SchoolId)> {
+    let Act::Admit(admission) = operation.act() else { return None };
     let governs = |rights: Option<Rights>| rights.is_some_and(|rights| rights.include(Rights::GOVERN));
     let may = state.role(&operation.school()) == Some(Role::Steward) && governs(rights(operation, identities));
     let accepted = governs(identities.get(&admission.school).and_then(|chain| chain.rights(&admission.device)));
-    if may && accepted && !state.members.contains_key(&admission.school) {
-        let member = Member { role: admission.role, admission: operation.id() };
-        state.members.insert(admission.school, member);
-        state.tickets.insert(admission.ticket, admission.school);
+    if !may || !accepted {
+        return None;
     }
+    let first = Member { role: admission.role, admission: operation.id() };
+    let member = state.members.entry(admission.school).or_insert(first);
+    member.role = member.role.max(admission.role);
+    state.tickets.insert(admission.ticket, admission.school);
+    Some((operation.id(), admission.school))
 }
 
 /// Enrols a writer where the admission that it names stands.
-fn enrol(state: &mut Resolved, operation: &Operation, identities: &BTreeMap<SchoolId, IdentityChain>) {
+fn enrol(
+    state: &mut Resolved,
+    operation: &Operation,
+    admissions: &BTreeMap<OperationId, SchoolId>,
+    identities: &BTreeMap<SchoolId, IdentityChain>,
+) {
     let Act::Enrol(enrolment) = operation.act() else { return };
     let (school, device) = (operation.school(), operation.device());
-    let member = state.members.get(&school);
-    let may = member.is_some_and(|m| m.admission == enrolment.admission && m.role > Role::Reader);
+    let stands = admissions.get(&enrolment.admission) == Some(&school);
+    let may = stands && state.role(&school) > Some(Role::Reader);
     if may && rights(operation, identities).is_some_and(|rights| rights.include(Rights::WRITE)) {
         state.writers.entry(enrolment.writer).or_insert(Writer { school, device, cut: None });
     }

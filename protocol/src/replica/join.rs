@@ -122,7 +122,7 @@ impl<S: Store> Replica<S> {
     }
 
     /// Enrols this store's writer where it is not yet.
-    fn enrol_own(&mut self, space: SpaceId) -> Result<(), Fault> {
+    pub(super) fn enrol_own(&mut self, space: SpaceId) -> Result<(), Fault> {
         let writer = self.me.writer(space);
         let held = self.spaces.get_mut(&space).ok_or(Fault::NoSuchSpace)?;
         if held.charter().resolved().writers.contains_key(&writer.public()) {

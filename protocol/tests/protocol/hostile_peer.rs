@@ -105,3 +105,40 @@ fn acknowledgements_of_logs_that_nobody_holds_are_passed_over() {
     assert_eq!(told, []);
     assert!(session.standing(hill.space(&space).unwrap()).in_step());
 }
+
+#[test]
+fn a_peer_that_never_settles_what_we_sent_is_left() {
+    let (mut hill, brook, space, mut session) = session();
+    share(&mut hill, space, "Decimals");
+    let told = session.handle(Input::Durable, &mut hill, Millis(1_000));
+    assert!(matches!(told[..], [Output::Send(Message::Entries(_))]), "{told:?}");
+    // It says Hello again and again, and the clock is set back meanwhile.
+    for minute in [1, 0, 1] {
+        session.handle(Input::Message(hello(&brook, space)), &mut hill, Millis(minute * 50_000));
+        assert!(!ends(&session.handle(Input::Tick, &mut hill, Millis(minute * 50_000))));
+    }
+    session.handle(Input::Message(hello(&brook, space)), &mut hill, Millis(99_000));
+    let told = session.handle(Input::Tick, &mut hill, Millis(99_000));
+    assert_eq!(told, [Output::Ended(Ended::Stalled)]);
+}
+
+#[test]
+fn a_peer_that_is_silent_while_nothing_happens_is_left() {
+    let (mut hill, _brook, _space, mut session) = session();
+    assert!(!ends(&session.handle(Input::Tick, &mut hill, Millis(3_600_000))));
+    assert!(!ends(&session.handle(Input::Tick, &mut hill, Millis(3_640_000))));
+    assert!(ends(&session.handle(Input::Tick, &mut hill, Millis(3_680_000))));
+}
+
+#[test]
+fn more_batches_than_we_allow_end_the_session() {
+    let (mut hill, _brook, _space, mut session) = session();
+    for _ in 0..4 {
+        assert!(!ends(&session.handle(Input::Entries(Vec::new()), &mut hill, Millis(10))));
+    }
+    assert!(ends(&session.handle(Input::Entries(Vec::new()), &mut hill, Millis(10))));
+}
+
+fn ends(told: &[Output]) -> bool {
+    matches!(told.last(), Some(Output::Ended(_)))
+}

@@ -124,10 +124,6 @@ impl Model {
         let of_record = self.writes.iter().filter(|(_, write)| write.record == record);
         of_record.filter(|(id, write)| held(id) && write.seen.iter().all(held)).map(|(id, _)| *id).collect()
     }
-    /// Whether a school may write here, as far as is acknowledged anywhere.
-    pub(super) fn may_write(&self, space: SpaceId, school: SchoolId) -> bool {
-        self.members.get(&(space, school)).is_some_and(|rank| *rank >= CONTRIBUTOR)
-    }
 
     /// All that a node did is durable.
     pub(super) fn flushed(&mut self, node: usize) {
