@@ -1,5 +1,5 @@
 //! What needs several parts of the node.
 
 mod exchange;
-mod samples;
 mod net;
+mod samples;
