@@ -22,7 +22,7 @@ use staffroom_protocol::time::{Millis, Timestamp};
 use crate::support::{line, text};
 
 fn hex(bytes: impl AsRef<[u8]>) -> String {
-    bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    data_encoding::HEXLOWER.encode(bytes.as_ref())
 }
 
 /// BLAKE3 with one of the context strings of `docs/protocol.md`, §1.1.
