@@ -27,7 +27,7 @@ pub enum Table {
     Headers,
     /// log (4) ‖ seq (8) → payload, compressed.
     Payloads,
-    /// record → its place, owner and changes: what is held of it. A cache.
+    /// space ‖ record → its place, owner and changes: what is held of it. A cache.
     Records,
     /// record → what lists show of it. A cache.
     Cards,

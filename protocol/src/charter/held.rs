@@ -203,14 +203,15 @@ impl Charter {
                 new.identities.push(chain);
             }
         }
-        for complete in offered.decisions {
-            if next.take_decision(&complete)? {
-                new.decisions.push(complete);
-            }
-        }
+        // Operations first: they may make those stewards members who vote on the decisions.
         for operation in offered.operations {
             if next.take_operation(&operation)? {
                 new.operations.push(operation);
+            }
+        }
+        for complete in offered.decisions {
+            if next.take_decision(&complete)? {
+                new.decisions.push(complete);
             }
         }
         next.resolve();
