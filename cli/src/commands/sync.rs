@@ -28,7 +28,7 @@ impl Sync {
     pub(super) fn run(&self, context: &Context) -> Done {
         let out = &context.out;
         let mut client = Client::reaching(&context.home)?;
-        client.ask(Request::Dial)?;
+        client.ask(Request::Sync { wait: 0 })?;
         let spinner = out.spinner("reaching partners");
         let mut look = |status: &Status| {
             let behind: u64 = partners(status, None).map(|partner| partner.missing).sum();
