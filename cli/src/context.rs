@@ -17,8 +17,6 @@ pub(crate) struct Context {
     pub(crate) home: Home,
     /// How to speak.
     pub(crate) out: Output,
-    /// How much of the log is shown: 0, 1 or more.
-    pub(crate) verbose: u8,
 }
 
 impl Context {
@@ -30,7 +28,7 @@ impl Context {
             None => usual_home()?,
         };
         let out = Output { json: global.json, quiet: global.quiet };
-        Ok(Self { home: Home::at(folder), out, verbose: global.verbose })
+        Ok(Self { home: Home::at(folder), out })
     }
     /// Whom to ask.
     pub(crate) fn client(&self) -> Done<Client> {

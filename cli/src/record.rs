@@ -60,11 +60,16 @@ pub(crate) fn short(id: &RecordId) -> String {
     id.to_string()[..SHORT].to_owned()
 }
 
-/// How many letters tell these ids apart, [`SHORT`] at least.
-pub(crate) fn telling_letters(ids: &mut [String]) -> usize {
+/// How many letters tell these ids apart, [`SHORT`] at least; more where there are so many records
+/// in all that one in ten thousand would share them.
+pub(crate) fn telling_letters(ids: &mut [String], total: u64) -> usize {
     ids.sort_unstable();
     let common = |pair: &[String]| pair[0].bytes().zip(pair[1].bytes()).take_while(|(a, b)| a == b).count() + 1;
-    ids.windows(2).map(common).max().unwrap_or(0).clamp(SHORT, 52)
+    let among_these = ids.windows(2).map(common).max().unwrap_or(0);
+    let likely = (SHORT..52)
+        .find(|letters| 32_u64.saturating_pow(u32::try_from(*letters).unwrap_or(0)) / 10_000 > total)
+        .unwrap_or(52);
+    among_these.clamp(likely, 52)
 }
 
 /// Whether a word could be the start of an id that a person types.
@@ -79,7 +84,8 @@ mod tests {
     #[test]
     fn shortened_ids_differ() {
         let mut ids = vec!["abcdefgh".repeat(6), "abcdefgz".repeat(6), "zzz".repeat(16)];
-        assert_eq!(telling_letters(&mut ids), 8);
-        assert_eq!(telling_letters(&mut []), SHORT);
+        assert_eq!(telling_letters(&mut ids, 3), 8);
+        assert_eq!(telling_letters(&mut [], 12_517), SHORT);
+        assert_eq!(telling_letters(&mut [], 1_000_000), SHORT + 1);
     }
 }

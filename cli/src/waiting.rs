@@ -9,8 +9,10 @@ use staffroom_protocol::id::SpaceId;
 use crate::client::Client;
 use crate::failure::{Done, unexpected};
 
-/// How often the node is asked.
-const EVERY: Duration = Duration::from_millis(250);
+/// How often the node is asked, at first and later.
+const EVERY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(250));
+/// Until when it is asked often.
+const AT_FIRST: Duration = Duration::from_secs(5);
 /// How long a partner that has not answered is waited for, while another is in step.
 const SILENT: Duration = Duration::from_secs(4);
 /// How long is waited while none has answered.
@@ -49,7 +51,8 @@ pub(crate) fn wait(
         if let Some(waited) = waited {
             return Ok((waited, *status));
         }
-        thread::sleep(EVERY.min(most.saturating_sub(passed)));
+        let pause = if passed < AT_FIRST { EVERY.0 } else { EVERY.1 };
+        thread::sleep(pause.min(most.saturating_sub(passed)));
     }
 }
 

@@ -44,6 +44,8 @@ pub enum Request {
     },
     /// Lists records, newest first.
     List(Filter),
+    /// How many records a list would have without its limit.
+    Count(Filter),
     /// One record in full.
     Show {
         /// Its id, shortened or not.
@@ -140,6 +142,8 @@ pub enum Answer {
     Edited(Outcome),
     /// To [`Request::List`].
     List(Vec<Summary>),
+    /// To [`Request::Count`].
+    Count(u64),
     /// To [`Request::Show`].
     Record(Box<Record>),
     /// To [`Request::Invite`].

@@ -82,6 +82,6 @@ impl Invite {
 /// may be read either way.
 fn picture(ticket: &str) -> Option<String> {
     let code = QrCode::with_error_correction_level(ticket.to_uppercase(), EcLevel::L).ok()?;
-    let fits = code.width() + 4 <= width();
+    let fits = code.width() + 8 <= width();
     fits.then(|| code.render::<Dense1x2>().quiet_zone(true).build())
 }

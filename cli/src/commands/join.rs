@@ -90,3 +90,11 @@ pub(super) fn state(client: &mut Client) -> Done<Status> {
         _ => Err(unexpected().into()),
     }
 }
+
+/// The same, of a node that runs in this process.
+pub(super) async fn state_of(running: &staffroom_node::Running) -> Done<Status> {
+    match running.ask(Request::Status).await? {
+        Answer::Status(status) => Ok(*status),
+        _ => Err(unexpected().into()),
+    }
+}

@@ -54,25 +54,30 @@ pub(crate) struct List {
 
 impl List {
     pub(super) fn run(&self, context: &Context) -> Done {
-        let filter = self.filter(context)?;
+        let mut filter = self.filter(context)?;
+        let counted = Filter { limit: None, ..filter.clone() };
+        if !context.out.json {
+            filter.limit = Some(self.limit.unwrap_or(USUAL));
+        }
+        let full = filter.limit;
         let mut client = context.client()?;
         let Answer::List(records) = client.ask(Request::List(filter))? else { return Err(unexpected().into()) };
-        if records.is_empty() {
+        if records.is_empty() && self.limit != Some(0) {
             self.check_words(&mut client)?;
         }
         if context.out.json {
             return context.out.json(&records.iter().map(record::json).collect::<Vec<_>>());
         }
-        let shown = self.limit.unwrap_or(USUAL).min(records.len());
         if records.is_empty() {
             return context.out.remark("No records.");
         }
+        let shown = u64::try_from(records.len()).unwrap_or(u64::MAX);
+        let total = if full == Some(records.len()) { total(&mut client, counted)? } else { shown };
         let mut ids: Vec<String> = records.iter().map(|record| record.id.to_string()).collect();
-        let letters = telling_letters(&mut ids);
-        context.out.say(&table(&records[..shown], letters))?;
-        let more = records.len() - shown;
-        if more > 0 {
-            let more = count(u64::try_from(more).unwrap_or(0));
+        let letters = telling_letters(&mut ids, total);
+        context.out.say(&table(&records, letters))?;
+        if total > shown {
+            let more = count(total - shown);
             context.out.remark(&format!("\n{more} more: --limit N shows more of them, filters find fewer"))?;
         }
         Ok(())
@@ -122,6 +127,13 @@ impl List {
         }
         let failure = Failure::new(Code::NotFound, format!("no school called {asked:?} is known here"));
         Err(failure.hint(format!("known are {}", names.join(", "))).into())
+    }
+}
+
+fn total(client: &mut Client, filter: Filter) -> Done<u64> {
+    match client.ask(Request::Count(filter))? {
+        Answer::Count(count) => Ok(count),
+        _ => Err(unexpected().into()),
     }
 }
 

@@ -4,15 +4,16 @@ mod news;
 
 use clap::Args;
 use serde_json::json;
-use staffroom_node::api::{Answer, Failure, Request, Status};
+use staffroom_node::api::{Failure, Status};
 use staffroom_node::{Node, Running};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Duration, interval};
 
 use crate::client::runtime;
 use crate::commands::init;
+use crate::commands::join::state_of;
 use crate::context::Context;
-use crate::failure::{Done, failed, unexpected, usage};
+use crate::failure::{Done, failed, usage};
 use crate::output::{Output, one_line, some};
 
 use news::News;
@@ -97,7 +98,7 @@ impl Serve {
 
     async fn serve(&self, context: &Context, running: &Running, ends: &mut Ends) -> Done {
         let out = &context.out;
-        let status = state(running).await?;
+        let status = state_of(running).await?;
         out.json(&json!({
             "event": "ready",
             "school": status.school,
@@ -116,7 +117,7 @@ impl Serve {
             // Where the store failed, the engine has stopped, and this is where it shows.
             let status = tokio::select! {
                 () = ends.told() => return Ok(()),
-                status = state(running) => status?,
+                status = state_of(running) => status?,
             };
             if let Some(event) = news.next(&status) {
                 // A node goes on when nobody reads its news any more.
@@ -151,13 +152,6 @@ impl Serve {
 
 /// A line that may be lost.
 fn mute(_: Done) {}
-
-async fn state(running: &Running) -> Result<Status, Failure> {
-    match running.ask(Request::Status).await? {
-        Answer::Status(status) => Ok(*status),
-        _ => Err(unexpected()),
-    }
-}
 
 /// Whatever tells a process to end.
 pub(super) struct Ends {

@@ -27,6 +27,7 @@ pub(super) fn answer(desk: &mut Desk, request: Request) -> Result<Answer, Failur
         Request::Status | Request::Sync { .. } => lookup::status(desk).map(|status| Answer::Status(Box::new(status))),
         Request::Clusters => lookup::clusters(desk).map(Answer::Clusters),
         Request::List(filter) => lookup::list(desk, &filter).map(Answer::List),
+        Request::Count(filter) => lookup::count(desk, &filter).map(Answer::Count),
         Request::Show { id } => lookup::show(desk, &id).map(|record| Answer::Record(Box::new(record))),
         Request::CreateCluster { name } => create_cluster(desk, &name),
         Request::Save { to, records } => save(desk, to.as_deref(), records),

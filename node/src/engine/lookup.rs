@@ -127,10 +127,7 @@ pub(super) fn clusters(desk: &Desk) -> Result<Vec<Cluster>, Failure> {
 /// Records, the last changed first.
 pub(super) fn list(desk: &Desk, filter: &Filter) -> Result<Vec<Summary>, Failure> {
     let snapshot = desk.snapshot()?;
-    let spaces: Vec<SpaceId> = match &filter.space {
-        Some(asked) => vec![space(&desk.replica, Some(asked), true)?],
-        None => desk.replica.spaces().map(|(id, _)| *id).collect(),
-    };
+    let spaces = spaces(desk, filter)?;
     let limit = filter.limit.unwrap_or(usize::MAX);
     let mut found: Vec<Card> = Vec::new();
     for id in &spaces {
@@ -150,6 +147,31 @@ pub(super) fn list(desk: &Desk, filter: &Filter) -> Result<Vec<Summary>, Failure
     found.sort_by_key(|card| (std::cmp::Reverse(card.updated), card.id));
     found.truncate(limit);
     Ok(found.into_iter().map(|card| summary(desk, &snapshot, card)).collect())
+}
+
+/// How many records a list would have without its limit.
+pub(super) fn count(desk: &Desk, filter: &Filter) -> Result<u64, Failure> {
+    let snapshot = desk.snapshot()?;
+    let mut count = 0;
+    for id in &spaces(desk, filter)? {
+        let visited = Catalogue(&snapshot).newest(id, &mut |card| {
+            if filter.since.is_some_and(|since| card.updated.millis().0 < since) {
+                return false;
+            }
+            count += u64::from(matches(desk, &snapshot, filter, &card));
+            true
+        });
+        visited.map_err(failed)?;
+    }
+    Ok(count)
+}
+
+/// The spaces that a filter speaks of.
+fn spaces(desk: &Desk, filter: &Filter) -> Result<Vec<SpaceId>, Failure> {
+    Ok(match &filter.space {
+        Some(asked) => vec![space(&desk.replica, Some(asked), true)?],
+        None => desk.replica.spaces().map(|(id, _)| *id).collect(),
+    })
 }
 
 /// Whether a record is one that was asked for. Profiles of schools are listed by name only.

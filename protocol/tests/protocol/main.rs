@@ -11,3 +11,4 @@ mod record_hostile;
 mod record_merge;
 mod schools;
 mod support;
+mod vectors;

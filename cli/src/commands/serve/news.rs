@@ -47,7 +47,8 @@ impl News {
         for space in &status.spaces {
             let named = Named { id: space.id, name: space.name.clone() };
             for member in &space.members {
-                if self.members.insert((space.id, member.school.id)) {
+                // Our own school is no news to us.
+                if self.members.insert((space.id, member.school.id)) && member.school.id != status.school.id {
                     return Some(Event::Joined { space: named, member: member.clone() });
                 }
             }
