@@ -38,7 +38,7 @@ impl World {
             40..85 => self.edit(number, space),
             85..93 => self.open_form(number, space),
             93..96 => self.promote(number, space),
-            96..98 => self.seek_entry(number, space),
+            96..98 if self.clusters.contains(&space) => self.seek_entry(number, space),
             _ => self.use_some_ticket(number),
         }
     }

@@ -260,7 +260,7 @@ impl World {
         Violation::unless(members == expected, "members_are_as_expected", || format!("{members:?}, not {expected:?}"))?;
         let frontier: BTreeMap<_, _> = held.frontier().0.iter().map(|(w, r)| (*w, (r.next, r.head))).collect();
         let expected = self.model.frontier_of(space);
-        let found = || format!("node {number}: {frontier:?}, not {expected:?}");
+        let found = || format!("node {number}, {space:?}: {frontier:?}, not {expected:?}");
         Violation::unless(frontier == expected, "every_acknowledged_entry_is_everywhere", found)
     }
 
