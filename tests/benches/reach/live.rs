@@ -17,8 +17,20 @@ pub(crate) fn run(folder: &Path, home: &Path) {
     times.sort_unstable();
     let commit = bare::commit(folder, 1_500);
     let limit = ms(commit) * 2.0;
-    row("live entry until durable at the partner, p50", ms(times[EDITS / 2]), limit, "ms", "two bare durable commits on this disk");
-    row("live entry until durable at the partner, p99", ms(times[EDITS * 99 / 100]), limit, "ms", "two bare durable commits on this disk");
+    row(
+        "live entry until durable at the partner, p50",
+        ms(times[EDITS / 2]),
+        limit,
+        "ms",
+        "two bare durable commits on this disk",
+    );
+    row(
+        "live entry until durable at the partner, p99",
+        ms(times[EDITS * 99 / 100]),
+        limit,
+        "ms",
+        "two bare durable commits on this disk",
+    );
 }
 
 /// Shares a record, and waits until the partner has said that it is durable there.
@@ -27,7 +39,8 @@ fn share_one(node: &mut Connection, n: usize) -> Duration {
         ("title".to_owned(), Value::Line(format!("Live {n}"))),
         ("body".to_owned(), Value::Text("What we did and what came of it. ".repeat(60))),
     ];
-    let record = NewRecord { kind: "resource".to_owned(), fields: fields.into(), author: "Ada Brook".to_owned(), open: None };
+    let record =
+        NewRecord { kind: "resource".to_owned(), fields: fields.into(), author: "Ada Brook".to_owned(), open: None };
     let begun = Instant::now();
     let saved = node.ask(&Request::Save { to: None, records: vec![record] });
     assert!(matches!(saved, Ok(Answer::Saved { .. })), "{saved:?}");

@@ -64,7 +64,13 @@ fn pair(folder: &Path, file: &str, count: u64) {
     figure("import of the same again, all unchanged", ms(begun.elapsed()), "ms", "");
 
     let host = Serving::start(&hill, &[]);
-    row("open: start of the process until it answers", ms(host.opened), ms(bare_start(&hill)), "ms", "starting the program to print its version");
+    row(
+        "open: start of the process until it answers",
+        ms(host.opened),
+        ms(bare_start(&hill)),
+        "ms",
+        "starting the program to print its version",
+    );
     let ticket = json(&hill, &["invite", "--no-confirm"])["ticket"].as_str().expect("a ticket").to_owned();
     let node = Serving::start(&brook, &[]);
     let cpu = (cpu(host.pid()), cpu(node.pid()));
@@ -77,12 +83,24 @@ fn pair(folder: &Path, file: &str, count: u64) {
     assert!(hold_the_same(&hill, &brook));
     let copied = bare::copy(folder, &bytes);
     figure("join by ticket", ms(joined), "ms", "");
-    row("first sync: verified, durable and listed", ms(synced), ms(copied), "ms", "one copy of the store over loopback, hashed, one fsync");
+    row(
+        "first sync: verified, durable and listed",
+        ms(synced),
+        ms(copied),
+        "ms",
+        "one copy of the store over loopback, hashed, one fsync",
+    );
     figure("  processor time, sender", cpu_since(host.pid(), cpu.0), "ms", "");
     figure("  processor time, receiver", cpu_since(node.pid(), cpu.1), "ms", "");
     let wire = wire(&node);
     let content = gzip_size(&bytes);
-    row("  bytes on the wire, both ways", wire / 1e6, content / 1e6, "MB", "the store's bytes after gzip -1, at one go");
+    row(
+        "  bytes on the wire, both ways",
+        wire / 1e6,
+        content / 1e6,
+        "MB",
+        "the store's bytes after gzip -1, at one go",
+    );
     figure("  peak memory, sender", memory(host.pid(), "VmHWM"), "MB", "");
     figure("  peak memory, receiver", memory(node.pid(), "VmHWM"), "MB", "");
 
@@ -94,7 +112,12 @@ fn pair(folder: &Path, file: &str, count: u64) {
     let begun = Instant::now();
     host.kill();
     let again = Serving::start(&hill, &[]);
-    figure("open after kill -9", ms(again.opened), "ms", &format!("with {:?} for the kill", begun.elapsed() - again.opened));
+    figure(
+        "open after kill -9",
+        ms(again.opened),
+        "ms",
+        &format!("with {:?} for the kill", begun.elapsed() - again.opened),
+    );
 }
 
 /// The time to start the program and end it.
@@ -107,13 +130,24 @@ fn bare_start(home: &Path) -> Duration {
 /// Off and on again: with nothing new, and with 100 new records.
 fn reconnect(hill: &Path, brook: &Path, node: Serving, folder: &Path) {
     node.stop();
-    let hello = Hello { version: 0, space: SpaceId([1; 32]), charter: [1; 32], frontier: [1; 32], credit: 4, answer: true };
+    let hello =
+        Hello { version: 0, space: SpaceId([1; 32]), charter: [1; 32], frontier: [1; 32], credit: 4, answer: true };
     let frames = 2 * (4 + encode(&Message::Hello(hello)).len());
     let node = Serving::start(brook, &[]);
     let begun = Instant::now();
     in_step(brook);
-    figure("reconnect with nothing new, until in step", ms(begun.elapsed()), "ms", "from the start's first answer, dialling and handshake included");
-    figure("  bytes on the wire, handshakes included", wire(&node), "B", &format!("of them {frames} in the session's own frames, a space"));
+    figure(
+        "reconnect with nothing new, until in step",
+        ms(begun.elapsed()),
+        "ms",
+        "from the start's first answer, dialling and handshake included",
+    );
+    figure(
+        "  bytes on the wire, handshakes included",
+        wire(&node),
+        "B",
+        &format!("of them {frames} in the session's own frames, a space"),
+    );
     node.stop();
     let file = folder.join("new.jsonl");
     std::fs::write(&file, lessons(100).replace("lessons/", "new/")).expect("written");

@@ -55,24 +55,43 @@ pub(crate) fn run() {
     let (bare_sign, bare_verify) = bare_signatures();
     let begun = Instant::now();
     for n in 0..COUNT {
-        let draft = Draft { space, kind: "resource".to_owned(), fields: fields(n), author: "Ada Brook".to_owned(), open: None };
+        let draft =
+            Draft { space, kind: "resource".to_owned(), fields: fields(n), author: "Ada Brook".to_owned(), open: None };
         hill.create(&draft, Millis(5)).expect("creates");
     }
     let signed = per_second(COUNT, begun);
     hill.flush().expect("flushes");
-    row("records made and signed, a second, one core", signed, bare_sign, "/s", "bare ed25519 signatures; higher is better");
+    row(
+        "records made and signed, a second, one core",
+        signed,
+        bare_sign,
+        "/s",
+        "bare ed25519 signatures; higher is better",
+    );
 
     let entries = received(&mut hill, &mut brook, space);
     assert!(entries.len() >= COUNT);
     let begun = Instant::now();
     let verified = Entry::verify_all(entries.clone());
-    row("entries verified, a second, one core", per_second(verified.len(), begun), bare_verify, "/s", "bare strict ed25519 checks; higher is better");
+    row(
+        "entries verified, a second, one core",
+        per_second(verified.len(), begun),
+        bare_verify,
+        "/s",
+        "bare strict ed25519 checks; higher is better",
+    );
     let begun = Instant::now();
     let count = verified.len();
     for entry in verified {
         brook.admit(entry.expect("rightly signed"), Millis(9)).expect("admitted");
     }
-    row("verified entries admitted with their views, a second", per_second(count, begun), bare_verify, "/s", "checking the signature, which comes first; higher is better");
+    row(
+        "verified entries admitted with their views, a second",
+        per_second(count, begun),
+        bare_verify,
+        "/s",
+        "checking the signature, which comes first; higher is better",
+    );
 }
 
 /// Bare signatures and checks in a second, one core.

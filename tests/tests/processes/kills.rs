@@ -32,7 +32,8 @@ fn killed_during_import_nothing_acknowledged_is_lost() {
     for kill in 0..KILLS {
         // Killed after a few acknowledgements more than last time, in the middle of a batch or not.
         let stop_after = 1 + (kill * 37) % 211;
-        let mut import = share(&home).args(["--json", "import", &file]).stdout(Stdio::piped()).spawn().expect("share starts");
+        let mut import =
+            share(&home).args(["--json", "import", &file]).stdout(Stdio::piped()).spawn().expect("share starts");
         let lines = BufReader::new(import.stdout.take().expect("piped")).lines();
         let mut new = 0;
         for line in lines.map_while(Result::ok) {
@@ -53,14 +54,22 @@ fn killed_during_import_nothing_acknowledged_is_lost() {
         if kill % 10 == 9 {
             let held = listed(&home);
             let lost: Vec<_> = acknowledged.difference(&held).collect();
-            assert!(lost.is_empty(), "kill {kill}: {} of {} acknowledged are lost: {lost:?}", lost.len(), acknowledged.len());
+            assert!(
+                lost.is_empty(),
+                "kill {kill}: {} of {} acknowledged are lost: {lost:?}",
+                lost.len(),
+                acknowledged.len()
+            );
         }
     }
     let done = json(&home, &["import", &file]);
     assert_eq!(done["refused"], 0);
     assert_eq!(listed(&home).len(), count);
     assert_eq!(json(&home, &["verify"])["faults"], serde_json::json!([]));
-    println!("{KILLS} kills during import: {} acknowledged, 0 lost; slowest `share status` after a kill {opened:?}", acknowledged.len());
+    println!(
+        "{KILLS} kills during import: {} acknowledged, 0 lost; slowest `share status` after a kill {opened:?}",
+        acknowledged.len()
+    );
 }
 
 #[test]
@@ -99,6 +108,8 @@ fn killed_during_sync_it_goes_on_where_it_stopped() {
     let last = Serving::start(&brook, &[]);
     until("both hold the same", || hold_the_same(&hill, &brook).then_some(()));
     assert_eq!(json(&brook, &["verify"])["faults"], serde_json::json!([]));
-    println!("{KILLS} kills during sync, {cut_short} of them before all was there: 0 lost; slowest start after a kill {opened:?}");
+    println!(
+        "{KILLS} kills during sync, {cut_short} of them before all was there: 0 lost; slowest start after a kill {opened:?}"
+    );
     drop((last, host));
 }
