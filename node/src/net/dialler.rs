@@ -96,6 +96,9 @@ impl Pause {
     }
 }
 
+/// A line that partners show out, because they do not know us, does not last as long.
+const SHOWN_OUT: Duration = Duration::from_secs(15);
+
 struct Dialler {
     shared: Arc<Shared>,
     devices: BTreeMap<DeviceId, Pause>,
@@ -182,7 +185,9 @@ impl Dialler {
                 self.plan_within(Duration::ZERO);
             }
             Report::Lost(device, why, lasted) => {
-                let why = if self.aloof.contains(&device) { ALOOF.to_owned() } else { why };
+                // A line that lasted was no stranger's, whatever was said at its beginning.
+                let aloof = self.aloof.remove(&device) && lasted < SHOWN_OUT;
+                let why = if aloof { ALOOF.to_owned() } else { why };
                 self.tell(device, Dialled::Lost(why)).await;
                 // Who connects and hangs up at once is not dialled at once again.
                 self.devices.entry(device).or_insert_with(Pause::none).after(lasted);
