@@ -277,6 +277,7 @@ impl Charter {
         self.operate(actor, Vec::new(), &Act::Retire(retirement))
     }
     /// What the next decision would be: its number, the one before, what it has seen, who signs.
+    #[allow(clippy::type_complexity, reason = "the four parts of a decision's head, taken apart at once")]
     fn proposal(&self) -> (u32, DecisionId, Vec<(DeviceId, u32, OperationId)>, Vec<(SchoolId, LinkId)>) {
         let (number, prev) = self.resolved.head;
         let seen =

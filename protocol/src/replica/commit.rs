@@ -215,7 +215,7 @@ impl<S: Store> Replica<S> {
             return Err(EditFault::TooLarge { is, most: limits::PAYLOAD });
         }
         let space = self.space(&header.space)?;
-        if !space.charter().resolved().writers.get(&header.writer).is_some_and(|w| w.cut.is_none()) {
+        if space.charter().resolved().writers.get(&header.writer).is_none_or(|w| w.cut.is_some()) {
             return Err(Fault::NoRight { school: self.school(), act: "write here" }.into());
         }
         let header = Header { commitment: payload.commitment(), length: payload.length(), ..header };

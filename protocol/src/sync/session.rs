@@ -93,6 +93,7 @@ struct Log {
 
 /// The state of a session.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is one thing that was said or heard; most pairs of them occur")]
 pub struct Session {
     space: SpaceId,
     peer: DeviceId,
@@ -378,7 +379,7 @@ impl Session {
         let mut logs: BTreeMap<WriterId, Log> = ours.0.keys().map(lacks).collect();
         for mark in marks {
             let next = mark.next.min(ours.next(&mark.writer));
-            let disputed = self.disputes(mark, space, replica);
+            let disputed = disputes(mark, space, replica);
             if disputed {
                 out.push(Output::Refused(Fault::Fork { writer: mark.writer, seq: next.saturating_sub(1) }));
             }
@@ -391,14 +392,6 @@ impl Session {
             self.say_frontier(replica, out)?;
         }
         Ok(())
-    }
-
-    /// Whether the peer's last entry of a log is another one than ours at that place.
-    fn disputes<S: Store>(&self, mark: &Mark, space: &Space, replica: &Replica<S>) -> bool {
-        let held = mark.next > 0 && mark.next <= space.frontier().next(&mark.writer);
-        let place = if held { space.place(&mark.writer, mark.next - 1) } else { None };
-        let entry = place.and_then(|place| read_entry(replica.store(), place).ok());
-        entry.is_some_and(|entry| Mark::prefix(&entry.id()) != mark.head)
     }
 
     fn take_in<S: Store>(
@@ -524,4 +517,12 @@ impl Session {
         }
         Ok(runs)
     }
+}
+
+/// Whether the peer's last entry of a log is another one than ours at that place.
+fn disputes<S: Store>(mark: &Mark, space: &Space, replica: &Replica<S>) -> bool {
+    let held = mark.next > 0 && mark.next <= space.frontier().next(&mark.writer);
+    let place = if held { space.place(&mark.writer, mark.next - 1) } else { None };
+    let entry = place.and_then(|place| read_entry(replica.store(), place).ok());
+    entry.is_some_and(|entry| Mark::prefix(&entry.id()) != mark.head)
 }

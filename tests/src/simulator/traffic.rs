@@ -39,7 +39,7 @@ impl World {
     /// The other members of a space that a node knows of, as nodes.
     fn partners(&self, number: usize, space: SpaceId) -> Vec<usize> {
         let charter = self.nodes[number].replica.as_ref().and_then(|replica| replica.space(&space).ok());
-        let Some(charter) = charter.map(|space| space.durable_charter()) else { return Vec::new() };
+        let Some(charter) = charter.map(staffroom_protocol::replica::Space::durable_charter) else { return Vec::new() };
         let member = |node: &&super::node::Node| node.number != number && charter.school_of(&node.device).is_some();
         self.nodes.iter().filter(member).map(|node| node.number).collect()
     }
