@@ -27,17 +27,14 @@ impl<S: Store> Replica<S> {
         let (space, record) = (header.space, header.record);
         let school = self.space(&space)?.school_of(&header.writer).ok_or(Fault::NotEnrolled(header.writer))?;
         let row = self.reader().get(Table::Records, &record.0)?;
+        let fresh = row.is_none();
         let mut row = match row {
             Some(value) => RecordRow::read(&value)?,
             None => RecordRow { space, owner: None, open: false, entries: Vec::new() },
         };
-        if row.space != space {
+        if row.owner.is_some() && row.space != space {
             // A change that names a record of another space: held, and never in force.
             return Ok(());
-        }
-        if header.kind == EntryKind::Genesis {
-            row.owner = Some(school);
-            row.open = header.flags & 1 == 1;
         }
         let mut held = Vec::with_capacity(row.entries.len() + 1);
         for (place, school) in &row.entries {
@@ -45,18 +42,28 @@ impl<S: Store> Replica<S> {
         }
         held.push(Held { entry: entry.clone(), school });
         row.entries.push((place, school));
+        if header.kind == EntryKind::Genesis {
+            // Only now is it known which space the record lives in: what names it from others goes.
+            let strays: Vec<usize> =
+                (0..held.len()).rev().filter(|at| held[*at].entry.header().space != space).collect();
+            for at in strays {
+                held.remove(at);
+                row.entries.remove(at);
+            }
+            (row.space, row.owner, row.open) = (space, Some(school), header.flags & 1 == 1);
+        }
         self.staged.put(Table::Records, record.0, row.to_bytes());
-        self.stage_quarantine(record, &held)?;
+        self.stage_quarantine(record, &held, fresh)?;
         self.stage_card(record, &row, &held)?;
         self.notices.insert(Notice::Record(space, record));
         Ok(())
     }
 
-    fn stage_quarantine(&mut self, record: RecordId, held: &[Held]) -> Result<(), Fault> {
+    fn stage_quarantine(&mut self, record: RecordId, held: &[Held], fresh: bool) -> Result<(), Fault> {
         let not = u32::try_from(in_force(held).not).unwrap_or(u32::MAX);
         if not > 0 {
             self.staged.put(Table::Quarantine, record.0, not.to_be_bytes());
-        } else if held.len() > 1 && self.reader().get(Table::Quarantine, &record.0)?.is_some() {
+        } else if !fresh && self.reader().get(Table::Quarantine, &record.0)?.is_some() {
             self.staged.delete(Table::Quarantine, record.0);
         }
         Ok(())
