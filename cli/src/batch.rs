@@ -44,8 +44,8 @@ impl Destination {
         Ok(Self { space, own, schools: members.into_iter().map(|member| member.school).collect() })
     }
     /// The id, as requests name it: a name may be another cluster's tomorrow.
-    pub(crate) fn to(&self) -> Option<String> {
-        Some(if self.own { "school".to_owned() } else { self.space.id.to_string() })
+    pub(crate) fn to(&self) -> String {
+        if self.own { "school".to_owned() } else { self.space.id.to_string() }
     }
     /// Its name in a sentence.
     pub(crate) fn name(&self) -> String {
@@ -93,7 +93,8 @@ impl Item {
     }
     /// Something that could not be read.
     pub(crate) fn unreadable(refusal: &Refusal, title: &str) -> Self {
-        Self::Refused(refused("", title, refusal.to_string()))
+        let told = [refusal.to_string()].into_iter().chain(refusal.hints.iter().cloned());
+        Self::Refused(refused("", title, told.collect::<Vec<_>>().join(". ")))
     }
 }
 
@@ -169,7 +170,7 @@ impl<'a> Saver<'a> {
         }
         let mut outcomes = Vec::new().into_iter();
         if !records.is_empty() {
-            let answer = self.client.ask(Request::Save { to: self.to.to(), records });
+            let answer = self.client.ask(Request::Save { to: Some(self.to.to()), records });
             let answer = answer.map_err(|failure| self.told_so_far(failure))?;
             let Answer::Saved { outcomes: saved, .. } = answer else { return Err(unexpected().into()) };
             outcomes = saved.into_iter();

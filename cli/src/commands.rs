@@ -38,20 +38,23 @@ pub(crate) struct Cli {
     verb: Verb,
 }
 
+/// Under which heading help shows what every verb takes.
+const EVERYWHERE: &str = "With every command";
+
 /// What every verb takes.
 #[derive(Args)]
 pub(crate) struct Global {
-    /// The node's folder
-    #[arg(long, global = true, value_name = "DIR", env = "SHARE_HOME", hide_env_values = true)]
+    /// The node's folder; else SHARE_HOME, else the usual one
+    #[arg(long, global = true, value_name = "DIR", env = "SHARE_HOME", hide_env = true, help_heading = EVERYWHERE)]
     pub(crate) home: Option<PathBuf>,
     /// Print JSON, for scripts
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub(crate) json: bool,
     /// Print only what was asked for and what went wrong
-    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    #[arg(long, short, global = true, conflicts_with = "verbose", help_heading = EVERYWHERE)]
     pub(crate) quiet: bool,
     /// Tell more about what happens, on standard error; twice for all of it
-    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    #[arg(long, short, global = true, action = clap::ArgAction::Count, help_heading = EVERYWHERE)]
     pub(crate) verbose: u8,
 }
 

@@ -38,11 +38,11 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-            return exit(&before, before.verbatim(&error.to_string()));
+            return exit(&before, output::verbatim(&error.to_string()));
         }
         Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand && arguments.len() < 2 => {
             let help = Cli::command().render_help().to_string();
-            let _ = before.verbatim(&help);
+            let _ = output::verbatim(&help);
             return ExitCode::from(2);
         }
         Err(error) => return exit(&before, Err(failure::from_clap(&error).into())),

@@ -15,7 +15,7 @@ use staffroom_node::api::Failure;
 use crate::failure::Done;
 
 /// How a command speaks.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Output {
     /// One JSON document instead of words.
     pub(crate) json: bool,
@@ -49,12 +49,6 @@ impl Output {
         out.write_all(b"\n")?;
         Ok(out.flush()?)
     }
-    /// Text that is not ours to change, on standard output: completions, help.
-    pub(crate) fn verbatim(self, text: &str) -> Done {
-        let mut out = io::stdout().lock();
-        out.write_all(text.as_bytes())?;
-        Ok(out.flush()?)
-    }
     /// A line beside the output, on standard error: warnings, progress.
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet && !self.json {
@@ -67,9 +61,10 @@ impl Output {
         let text = if self.json {
             escaped(&serde_json::json!({ "error": failure }).to_string()).into_owned()
         } else {
-            let hints = failure.hints.iter().map(|hint| format!("\nhint: {}", one_line(hint)));
-            let text = format!("error: {}{}", one_line(&failure.message), hints.collect::<String>());
-            harmless(&text).into_owned()
+            let lines = failure.hints.iter().map(|hint| format!("hint: {}", one_line(hint)));
+            let all: Vec<String> =
+                [format!("error: {}", one_line(&failure.message))].into_iter().chain(lines).collect();
+            all.join("\n")
         };
         let _ = writeln!(io::stderr(), "{text}");
     }
@@ -86,9 +81,16 @@ impl Output {
         bar
     }
     /// Whether a person reads standard output in a terminal.
-    pub(crate) fn to_terminal(self) -> bool {
+    pub(crate) fn to_terminal(&self) -> bool {
         !self.json && io::stdout().is_terminal()
     }
+}
+
+/// Text as it is, on standard output, whatever the flags say: completions, help.
+pub(crate) fn verbatim(text: &str) -> Done {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
 }
 
 /// Whether a person can be asked something.
@@ -130,11 +132,13 @@ fn escaped(json: &str) -> Cow<'_, str> {
     if !json.contains(is_harmful) {
         return Cow::Borrowed(json);
     }
+    use std::fmt::Write as _;
     let mut out = String::with_capacity(json.len() + 64);
     for c in json.chars() {
         if is_harmful(c) {
             for unit in c.encode_utf16(&mut [0; 2]) {
-                out.push_str(&format!("\\u{unit:04x}"));
+                // Writing to a string cannot fail.
+                let _ = write!(out, "\\u{unit:04x}");
             }
         } else {
             out.push(c);

@@ -14,7 +14,7 @@ mod space;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use commit::{Draft, Edit, EditFault};
-pub(crate) use record::{card_of, changes, source_key};
+pub(crate) use record::{card_of, changes, read_held, source_key};
 pub use rows::Overlay;
 pub(crate) use rows::{LogRow, Place, RecordRow, read_entry, split_ids};
 pub use space::Space;
@@ -221,8 +221,14 @@ impl<S: Store> Replica<S> {
         if header.seq < next {
             let place = space.place(&writer, header.seq).ok_or(Fault::Chain { what: "entry" })?;
             let held = read_entry(&self.reader(), place)?;
-            let same = held.id() == entry.id();
-            return if same { Ok(Admitted::Held) } else { Err(Fault::Fork { writer, seq: header.seq }) };
+            if held.id() != entry.id() {
+                return Err(Fault::Fork { writer, seq: header.seq });
+            }
+            if let Some(payload) = entry.payload().filter(|_| held.payload().is_none()) {
+                self.staged.put(Table::Payloads, place.key(), self.packer.pack(payload.as_bytes()));
+                self.restage_record(id, header.record)?;
+            }
+            return Ok(Admitted::Held);
         }
         if header.seq > next || header.prev != space.staged_frontier().head(&writer) {
             return Err(Fault::Chain { what: "entry" });

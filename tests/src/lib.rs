@@ -2,3 +2,4 @@
 
 pub mod processes;
 pub mod simulator;
+pub mod transcripts;

@@ -1,4 +1,5 @@
 //! All tests that need more than one crate, in one program.
 
+mod guide;
 mod processes;
 mod simulator;

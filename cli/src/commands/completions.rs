@@ -6,6 +6,7 @@ use clap_complete::Shell;
 use super::Cli;
 use crate::context::Context;
 use crate::failure::Done;
+use crate::output::verbatim;
 
 /// Print completions for a shell
 #[derive(Args)]
@@ -16,9 +17,9 @@ pub(crate) struct Completions {
 }
 
 impl Completions {
-    pub(super) fn run(&self, context: &Context) -> Done {
+    pub(super) fn run(&self, _: &Context) -> Done {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut Cli::command(), "share", &mut script);
-        context.out.verbatim(&String::from_utf8_lossy(&script))
+        verbatim(&String::from_utf8_lossy(&script))
     }
 }

@@ -30,7 +30,7 @@ use crate::record::short;
 
 const CLUSTER: &str = "The Brook Cluster";
 /// How long the three may take to be in step.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// The settings of a demo's home: reached from this machine only.
 const SETTINGS: &str = "listen = [\"/ip4/127.0.0.1/tcp/0\"]\nmdns = false\n";
 
@@ -237,10 +237,10 @@ async fn told(out: &Output, up: &[Up], cluster: &Named<SpaceId>) -> Done {
     }
     out.json(&json!({ "event": "ready", "cluster": cluster, "schools": schools, "records": kinds }))?;
     let names = up.iter().map(|one| one.school.name.len()).max().unwrap_or(0);
-    let homes: String =
-        up.iter().map(|one| format!("  {:names$}  {}\n", one.school.name, one.home.path().display())).collect();
+    let home = |one: &Up| format!("  {:names$}  {}", one.school.name, one.home.path().display());
+    let homes = up.iter().map(home).collect::<Vec<_>>().join("\n");
     let counts: Vec<String> = kinds.iter().map(|(kind, n)| some(*n, kind, &format!("{kind}s"))).collect();
-    out.say(&format!("Three schools run on this machine, in one cluster:\n\n{homes}"))?;
+    out.say(&format!("Three schools run on this machine, in one cluster:\n\n{homes}\n"))?;
     out.say(&format!(
         "Each of them holds the same of {}: {}.\nWhat one shares now, the others hold a moment later.\n",
         one_line(&cluster.name),

@@ -14,7 +14,7 @@ use super::{Author, Editors};
 use crate::batch::{Destination, Item, Saver, refused, shown, source_of};
 use crate::client::Client;
 use crate::context::Context;
-use crate::failure::{Done, unexpected, usage};
+use crate::failure::{Done, failed, unexpected, usage};
 use crate::output::one_line;
 use crate::record::{line, looks_like_an_id};
 
@@ -78,7 +78,7 @@ impl Publish {
         let options = self.options(context)?;
         let author = context.author(self.author.name.as_deref())?;
         if self.from_stdin {
-            return self.from_stdin(context, &options, &author);
+            return self.piped(context, &options, &author);
         }
         if let [path] = &self.paths[..]
             && std::fs::symlink_metadata(path).is_err()
@@ -105,7 +105,10 @@ impl Publish {
         }
         bar.finish_and_clear();
         if saver.totals.taken() + saver.totals.refused == 0 {
-            context.out.note("nothing to publish was found there");
+            let names: Vec<String> = self.paths.iter().map(|path| shown(path)).collect();
+            return Err(failed(format!("nothing to publish in {}", names.join(", ")))
+                .hint("pages end in .md, .markdown or .txt; hidden files are passed over")
+                .into());
         }
         let single = files == 1 && saver.totals.refused == 0;
         let sentence = if single { saver.sentence() } else { Some(saver.summary()) };
@@ -142,6 +145,7 @@ impl Publish {
             return Item::Refused(refused("resource", &markdown::readable(&source), reason));
         }
         match folder::read(plan, file, options) {
+            Ok(_) if is_blank(file) => Item::Refused(refused("resource", "", format!("{source}: is empty"))),
             Ok(mut draft) => {
                 if plan.prefix.is_none() && draft.source() == source {
                     draft.fields.insert("source".to_owned(), Value::Line(source_of(given)));
@@ -152,7 +156,7 @@ impl Publish {
         }
     }
 
-    fn from_stdin(&self, context: &Context, options: &Options, author: &str) -> Done {
+    fn piped(&self, context: &Context, options: &Options, author: &str) -> Done {
         if self.title.is_none() {
             let failure = usage("a text from standard input needs a title");
             return Err(failure.hint("share publish --from-stdin --title \"Exit tickets\" < notes.md").into());
@@ -223,6 +227,12 @@ fn saved_draft(id: &str, kind: &str, mut fields: staffroom_protocol::record::Fie
     fields.entry("source".to_owned()).or_insert_with(|| Value::Line(format!("draft:{id}")));
     fields.retain(|_, value| !value.is_empty());
     NewRecord { kind: kind.to_owned(), fields, author: String::new(), open: None }
+}
+
+/// Whether nothing is written in a file.
+fn is_blank(file: &Path) -> bool {
+    let short = std::fs::metadata(file).is_ok_and(|about| about.len() < 1_000);
+    short && std::fs::read(file).is_ok_and(|bytes| bytes.trim_ascii().is_empty())
 }
 
 /// What each path holds; nothing is sent before all of them were looked over.

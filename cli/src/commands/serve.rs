@@ -99,13 +99,14 @@ impl Serve {
     async fn serve(&self, context: &Context, running: &Running, ends: &mut Ends) -> Done {
         let out = &context.out;
         let status = state_of(running).await?;
-        out.json(&json!({
+        // From here on a node goes on, also when nobody reads what it says any more.
+        mute(out.json(&json!({
             "event": "ready",
             "school": status.school,
             "portal": null,
             "listen": running.listen(),
-        }))?;
-        self.banner(out, context, &status)?;
+        })));
+        mute(self.banner(out, context, &status));
         let mut news = News::since(&status);
         let mut second = interval(Duration::from_secs(1));
         second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -120,7 +121,6 @@ impl Serve {
                 status = state_of(running) => status?,
             };
             if let Some(event) = news.next(&status) {
-                // A node goes on when nobody reads its news any more.
                 mute(out.json(&event.json()));
                 mute(out.remark(&event.line()));
             }

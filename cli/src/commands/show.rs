@@ -172,8 +172,8 @@ fn versions(out: &Output, record: &Record) -> Done {
     for (field, values) in &record.conflicts {
         let label =
             Kind::named(&record.summary.kind).and_then(|kind| kind.field(field)).map_or(field.as_str(), |f| f.label);
-        let lines: String = values.iter().map(|value| format!("\n  {}", shown(value))).collect();
-        out.say(&format!("{} was written differently at the same time; the first shows:{lines}", one_line(label)))?;
+        let lines = values.iter().map(|value| format!("  {}", shown(value))).collect::<Vec<_>>().join("\n");
+        out.say(&format!("{} was written differently at the same time; the first shows:\n{lines}", one_line(label)))?;
         let name = one_line(field).replace('_', "-");
         out.say(&format!("To choose: share edit {} --{name} VALUE", short(&record.summary.id)))?;
     }

@@ -81,7 +81,7 @@ fn partner(desk: &Desk, snapshot: &Snapshot, space: &Space, school: &SchoolId, d
         Some(session) => {
             let standing = session.standing(space);
             let state = if standing.in_step() { PartnerState::InStep } else { PartnerState::Behind };
-            let missing = standing.we_lack + standing.they_lack;
+            let missing = standing.we_lack.saturating_add(standing.they_lack);
             Partner {
                 school,
                 device,

@@ -1,182 +1,23 @@
 //! Nodes that meet over real sockets on this machine.
 
+mod ground;
+mod throughput;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use futures::StreamExt;
 use futures::io::{AsyncReadExt, AsyncWriteExt};
-use libp2p::swarm::{StreamProtocol, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, Swarm, SwarmBuilder, noise, tcp, yamux};
-use libp2p_stream::{Control, OpenStreamError};
-use staffroom_node::api::{Answer, Code, Filter, NewRecord, PartnerState, Request, Status};
-use staffroom_node::{Home, NewSchool, Node, Running};
+use libp2p_stream::OpenStreamError;
+use staffroom_node::api::{Answer, Code, NewRecord, PartnerState, Request, Status};
+use staffroom_node::{Home, NewSchool, Node};
 use staffroom_protocol::charter::{Role, Ticket};
 use staffroom_protocol::record::Fields;
 use staffroom_protocol::record::field::Value;
 use staffroom_protocol::sync::{Hello, Message};
-use tempfile::TempDir;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 
-const SYNC: StreamProtocol = StreamProtocol::new("/staffroom/sync/1");
-const JOIN: StreamProtocol = StreamProtocol::new("/staffroom/join/1");
-const LOOPBACK: &str = "/ip4/127.0.0.1/tcp/0";
-
-/// A school with a running node.
-struct School {
-    running: Running,
-    node: Option<Node>,
-    folder: TempDir,
-}
-
-impl School {
-    async fn start(name: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let home = Home::at(folder.path());
-        home.set_up(&NewSchool { name: name.to_owned(), ..NewSchool::default() }).expect("set up");
-        let node = Node::open(&home).expect("open");
-        let running = node.run(Some(vec![LOOPBACK.to_owned()]), Some(false)).await.expect("run");
-        Self { running, node: Some(node), folder: folder }
-    }
-    async fn ask(&self, request: Request) -> Answer {
-        self.running.ask(request).await.expect("an answer")
-    }
-    async fn status(&self) -> Status {
-        match self.ask(Request::Status).await {
-            Answer::Status(status) => *status,
-            other => panic!("not a status: {other:?}"),
-        }
-    }
-    async fn found(&self, name: &str) {
-        self.ask(Request::CreateCluster { name: name.to_owned() }).await;
-    }
-    async fn invite(&self) -> String {
-        let invite = Request::Invite { cluster: None, role: Role::Contributor, expires_in: 3600 };
-        match self.ask(invite).await {
-            Answer::Ticket { ticket, .. } => ticket,
-            other => panic!("not a ticket: {other:?}"),
-        }
-    }
-    async fn note(&self, title: &str) {
-        let fields = Fields::from([("title".to_owned(), Value::Line(title.to_owned()))]);
-        let record = NewRecord { kind: "note".to_owned(), fields, author: "A. Teacher".to_owned(), open: None };
-        self.ask(Request::Save { to: None, records: vec![record] }).await;
-    }
-    async fn titles(&self) -> Vec<String> {
-        let filter = Filter { kind: Some("note".to_owned()), ..Filter::default() };
-        let Answer::List(found) = self.ask(Request::List(filter)).await else { panic!("not a list") };
-        let title = |fields: &Fields| fields.get("title").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let mut titles: Vec<String> = found.iter().map(|summary| title(&summary.fields)).collect();
-        titles.sort();
-        titles
-    }
-    /// The seed of its device's key.
-    fn seed(&self) -> [u8; 32] {
-        let text = std::fs::read_to_string(self.folder.path().join("secrets/device.key")).expect("the key");
-        staffroom_protocol::id::from_text(text.trim()).and_then(|bytes| bytes.try_into().ok()).expect("32 bytes")
-    }
-    /// Where a stranger would dial it.
-    fn address(&self) -> Multiaddr {
-        self.running.listen()[0].parse().expect("an address")
-    }
-    async fn stop(self) {
-        self.running.stop().await;
-    }
-}
-
-impl Drop for School {
-    fn drop(&mut self) {
-        tokio::task::block_in_place(|| drop(self.node.take()));
-    }
-}
-
-/// Waits until something holds, or says what did not.
-async fn eventually(what: &str, within: Duration, mut holds: impl AsyncFnMut() -> bool) {
-    let began = Instant::now();
-    while !holds().await {
-        assert!(began.elapsed() < within, "{what} did not happen within {within:?}");
-        sleep(Duration::from_millis(20)).await;
-    }
-}
-
-fn partner(status: &Status) -> (PartnerState, Option<String>) {
-    let all: Vec<_> = status.spaces.iter().flat_map(|space| &space.partners).collect();
-    assert_eq!(all.len(), 1, "one partner: {all:?}");
-    (all[0].state, all[0].error.clone())
-}
-
-/// Two schools of one cluster, in step.
-async fn two_schools() -> (School, School) {
-    let (hill, brook) = (School::start("Hillside Primary").await, School::start("Brook Academy").await);
-    hill.found("The Valley Cluster").await;
-    let ticket = hill.invite().await;
-    brook.ask(Request::Join { ticket }).await;
-    for school in [&hill, &brook] {
-        eventually("in step", Duration::from_secs(10), async || {
-            partner(&school.status().await).0 == PartnerState::InStep
-        })
-        .await;
-    }
-    (hill, brook)
-}
-
-/// Somebody with libp2p and a key of their own.
-struct Stranger {
-    control: Control,
-    peer: PeerId,
-    task: tokio::task::JoinHandle<()>,
-}
-
-impl Drop for Stranger {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-impl Stranger {
-    /// Connects with the key that this seed gives.
-    async fn connect(address: Multiaddr, seed: [u8; 32]) -> Result<Self, String> {
-        let mut seed = seed;
-        let keypair = libp2p::identity::Keypair::ed25519_from_bytes(&mut seed[..]).expect("a key");
-        let mut swarm: Swarm<libp2p_stream::Behaviour> = SwarmBuilder::with_existing_identity(keypair)
-            .with_tokio()
-            .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)
-            .expect("tcp")
-            .with_behaviour(|_| libp2p_stream::Behaviour::new())
-            .expect("behaviour")
-            .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(120)))
-            .build();
-        let control = swarm.behaviour().new_control();
-        swarm.dial(address).map_err(|error| error.to_string())?;
-        let connected = async {
-            loop {
-                match swarm.select_next_some().await {
-                    SwarmEvent::ConnectionEstablished { peer_id, .. } => return Ok(peer_id),
-                    SwarmEvent::OutgoingConnectionError { error, .. } => return Err(error.to_string()),
-                    _ => {}
-                }
-            }
-        };
-        let peer = timeout(Duration::from_secs(10), connected).await.expect("an outcome")?;
-        let task = tokio::spawn(async move {
-            loop {
-                if let SwarmEvent::ConnectionClosed { .. } = swarm.select_next_some().await {
-                    return;
-                }
-            }
-        });
-        Ok(Self { control, peer, task })
-    }
-    async fn open(&mut self, protocol: StreamProtocol) -> Result<libp2p::Stream, OpenStreamError> {
-        self.control.open_stream(self.peer, protocol).await
-    }
-    /// Whether the connection is gone.
-    fn is_cut(&self) -> bool {
-        self.task.is_finished()
-    }
-}
+use ground::{JOIN, LOOPBACK, SYNC, School, Stranger, cable, eventually, partner, two_schools};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_nodes_exchange_records_over_tcp() {
@@ -218,10 +59,8 @@ async fn a_first_sync_of_long_records_arrives_whole() {
         assert!(outcomes.iter().all(|outcome| outcome.reason.is_none()), "{:?}", outcomes[0]);
     }
     let ticket = hill.invite().await;
-    let began = Instant::now();
     brook.ask(Request::Join { ticket }).await;
     eventually("all notes", Duration::from_secs(30), async || brook.status().await.store.records >= 1000).await;
-    eprintln!("1,000 notes of 4 KB after {:?}", began.elapsed());
     eventually("in step", Duration::from_secs(5), async || {
         partner(&hill.status().await).0 == PartnerState::InStep
             && partner(&brook.status().await).0 == PartnerState::InStep
@@ -399,33 +238,6 @@ async fn a_frame_that_drips_ends_its_own_session() {
     dripping.abort();
 }
 
-/// Passes bytes on until it is told not to; then it keeps both connections open and says nothing.
-async fn cable(to: String, pulled: Arc<AtomicBool>) -> (String, tokio::task::JoinHandle<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let port = listener.local_addr().expect("an address").port();
-    let task = tokio::spawn(async move {
-        let (mut near, _) = listener.accept().await.expect("a connection");
-        let mut far = TcpStream::connect(to).await.expect("a connection");
-        let (mut one, mut other) = (vec![0; 65536], vec![0; 65536]);
-        loop {
-            let (count, bytes, out) = tokio::select! {
-                count = near.read(&mut one) => (count, &one, &mut far),
-                count = far.read(&mut other) => (count, &other, &mut near),
-            };
-            let count = count.unwrap_or(0);
-            if pulled.load(Ordering::Relaxed) {
-                if count == 0 {
-                    return;
-                }
-            } else {
-                assert_ne!(count, 0, "closed before it was pulled");
-                out.write_all(&bytes[..count]).await.expect("passed on");
-            }
-        }
-    });
-    (format!("/ip4/127.0.0.1/tcp/{port}"), task)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pulled_cable_is_noticed_and_idle_partners_stay_connected() {
     let (hill, brook) = (School::start("Hillside Primary").await, School::start("Brook Academy").await);
@@ -468,69 +280,4 @@ async fn partners_that_moved_meet_on_the_local_network() {
         .await;
     one.stop().await;
     other.stop().await;
-}
-
-/// How much Noise and yamux carry over loopback, with this node's settings.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "a measurement"]
-async fn throughput_of_one_stream() {
-    const SIZE: usize = 512 << 20;
-    let swarm = || -> Swarm<libp2p_stream::Behaviour> {
-        SwarmBuilder::with_new_identity()
-            .with_tokio()
-            .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
-            .expect("tcp")
-            .with_behaviour(|_| libp2p_stream::Behaviour::new())
-            .expect("behaviour")
-            .build()
-    };
-    let (mut near, mut far) = (swarm(), swarm());
-    far.listen_on(LOOPBACK.parse().expect("an address")).expect("listening");
-    let address = loop {
-        if let SwarmEvent::NewListenAddr { address, .. } = far.select_next_some().await {
-            break address;
-        }
-    };
-    let peer = *far.local_peer_id();
-    let mut incoming = far.behaviour().new_control().accept(SYNC).expect("once");
-    let mut control = near.behaviour().new_control();
-    near.add_peer_address(peer, address.clone());
-    near.dial(address).expect("dialling");
-    tokio::spawn(async move {
-        loop {
-            far.select_next_some().await;
-        }
-    });
-    tokio::spawn(async move {
-        loop {
-            near.select_next_some().await;
-        }
-    });
-    sleep(Duration::from_millis(300)).await;
-    let sending = tokio::spawn(async move {
-        let mut stream = control.open_stream(peer, SYNC).await.expect("a stream");
-        let chunk = vec![7; 1 << 20];
-        for _ in 0..SIZE >> 20 {
-            stream.write_all(&chunk).await.expect("sent");
-        }
-        stream.close().await.expect("sent");
-    });
-    let (_, mut stream) = incoming.next().await.expect("a stream");
-    let (began, used) = (Instant::now(), cpu());
-    let (mut buffer, mut total) = (vec![0; 1 << 20], 0);
-    while total < SIZE {
-        total += stream.read(&mut buffer).await.expect("read");
-    }
-    let (seconds, cpu) = (began.elapsed().as_secs_f64(), cpu() - used);
-    sending.await.expect("sent");
-    let megabytes = f64::from(u32::try_from(total >> 20).expect("small"));
-    eprintln!("{:.0} MB/s on the wall, {:.0} MB/s for each core", megabytes / seconds, megabytes / cpu);
-}
-
-/// Seconds of processor time that this process used, both directions of the stream together.
-fn cpu() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").expect("linux");
-    let fields: Vec<&str> = stat.rsplit(')').next().expect("fields").split_whitespace().collect();
-    let ticks: u32 = fields[11].parse::<u32>().expect("ticks") + fields[12].parse::<u32>().expect("ticks");
-    f64::from(ticks) / 100.0
 }

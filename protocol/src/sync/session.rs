@@ -258,8 +258,10 @@ impl Session {
             }
             Message::Frontier(marks) => self.hear_frontier(&marks, replica, out),
             Message::Held(logs, batches) => {
-                self.credit = self.credit.saturating_add(batches).min(limits::CREDIT);
-                self.in_flight = self.in_flight.saturating_sub(batches);
+                // Credit comes back for what was sent, and for no more.
+                let settled = batches.min(self.in_flight);
+                self.credit = self.credit.saturating_add(settled).min(limits::CREDIT);
+                self.in_flight -= settled;
                 for (writer, next) in logs {
                     // Only logs that we sent something of: a peer cannot make us keep more.
                     if let Some(log) = self.logs.get_mut(&writer) {
@@ -416,6 +418,9 @@ impl Session {
             let admitted = entry.and_then(|entry| {
                 if entry.header().space != self.space {
                     return Err(Fault::OtherSpace(entry.header().space));
+                }
+                if entry.payload().is_none() {
+                    return Err(Fault::Withheld(entry.id()));
                 }
                 let (writer, seq) = (entry.header().writer, entry.header().seq);
                 // What is held has a next one: a seq at the end of its range is never admitted.

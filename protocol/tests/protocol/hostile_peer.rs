@@ -165,5 +165,5 @@ fn a_change_that_names_a_record_of_another_space_hides_nothing() {
     let seen = Catalogue(hill.store()).record(&record).unwrap().unwrap();
     assert_eq!(seen.card, Catalogue(brook.store()).card(&record).unwrap().unwrap());
     assert_eq!(verify(hill.store(), &mut |_| ()).unwrap().wrong, []);
-    assert_eq!(hill.store().get(Table::Quarantine, &record.0), Ok(None));
+    assert_eq!(hill.store().get(Table::Quarantine, &[two.0, record.0].concat()), Ok(None));
 }

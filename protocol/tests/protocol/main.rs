@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod attack;
 mod charter;
 mod exchange;
 mod hostile_peer;
