@@ -37,7 +37,7 @@ pub enum Table {
     Sources,
     /// space ‖ school → the record that is the school's profile. A cache.
     Profiles,
-    /// record → how many of its changes are held and not in force (4), where any are. A cache.
+    /// space ‖ record → how many of its changes are held and not in force (4), where any are. A cache.
     Quarantine,
     /// ticket → an invitation that this node issued.
     Invitations,

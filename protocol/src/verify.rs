@@ -111,7 +111,8 @@ fn verify_records<R: Read>(store: &R, report: &mut Report) -> Result<(), Fault> 
     for (space, id) in ids {
         report.records += 1;
         let stored: Option<Card> = match store.get(Table::Cards, &id.0)? {
-            Some(value) => bytes::decode(&value, "card").ok(),
+            // What another space's entries name here has no card of its own.
+            Some(value) => bytes::decode(&value, "card").ok().filter(|card: &Card| card.space == space),
             None => None,
         };
         match catalogue.record_in(&space, &id, stored.as_ref()) {

@@ -130,8 +130,8 @@ impl Charter {
         }
         // A decision is judged by who belonged before it: first comes what was anchored below it.
         let mut operations = in_order(offered.operations).into_iter().peekable();
-        let mut take_operations = |next: &mut Self, new: &mut Missing, below: u32| -> Result<(), Fault> {
-            while let Some((_, operation)) = operations.next_if(|(anchor, _)| *anchor < below) {
+        let mut take_operations = |next: &mut Self, new: &mut Missing, below: u64| -> Result<(), Fault> {
+            while let Some((_, operation)) = operations.next_if(|(anchor, _)| u64::from(*anchor) < below) {
                 if next.take_operation(&operation)? {
                     new.operations.push(operation);
                 }
@@ -139,12 +139,12 @@ impl Charter {
             Ok(())
         };
         for complete in offered.decisions {
-            take_operations(&mut next, &mut new, complete.decision.number())?;
+            take_operations(&mut next, &mut new, complete.decision.number().into())?;
             if next.take_decision(&complete)? {
                 new.decisions.push(complete);
             }
         }
-        take_operations(&mut next, &mut new, u32::MAX)?;
+        take_operations(&mut next, &mut new, u64::MAX)?;
         next.resolve();
         // Chains of schools that nothing here speaks of are not kept.
         let named = |school: &SchoolId| {

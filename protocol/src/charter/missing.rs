@@ -86,8 +86,8 @@ impl Missing {
             self.identities.into_iter().map(|chain| (chain.school(), chain)).collect();
         let mut operations = in_order(self.operations).into_iter().peekable();
         let mut units = Vec::new();
-        let mut push_operations = |units: &mut Vec<Self>, chains: &mut BTreeMap<_, _>, below: u32| {
-            while let Some((_, operation)) = operations.next_if(|(anchor, _)| *anchor < below) {
+        let mut push_operations = |units: &mut Vec<Self>, chains: &mut BTreeMap<_, _>, below: u64| {
+            while let Some((_, operation)) = operations.next_if(|(anchor, _)| u64::from(*anchor) < below) {
                 let admitted = match operation.act() {
                     Act::Admit(admission) => Some(admission.school),
                     _ => None,
@@ -98,12 +98,12 @@ impl Missing {
             }
         };
         for complete in self.decisions {
-            push_operations(&mut units, &mut chains, complete.decision.number());
+            push_operations(&mut units, &mut chains, complete.decision.number().into());
             let founder = complete.decision.signers().first().filter(|_| complete.decision.number() == 0);
             let identities = founder.and_then(|(school, _)| chains.remove(school)).into_iter().collect();
             units.push(Self { identities, decisions: vec![complete], ..Self::default() });
         }
-        push_operations(&mut units, &mut chains, u32::MAX);
+        push_operations(&mut units, &mut chains, u64::MAX);
         // Chains that grew, of schools that are known.
         units.extend(chains.into_values().map(|chain| Self { identities: vec![chain], ..Self::default() }));
         units

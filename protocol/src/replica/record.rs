@@ -39,8 +39,8 @@ impl<S: Store> Replica<S> {
         let mut held = read_held(&self.reader(), &row)?;
         held.push(Held { entry: entry.clone(), school });
         row.entries.push((place, school));
-        self.staged.put(Table::Records, key, row.to_bytes());
-        self.stage_quarantine(record, &held)?;
+        self.staged.put(Table::Records, key.clone(), row.to_bytes());
+        self.stage_quarantine(key, &held)?;
         self.stage_card(record, &row, &held)?;
         self.notices.insert(Notice::Record(space, record));
         Ok(())
@@ -48,21 +48,22 @@ impl<S: Store> Replica<S> {
 
     /// Stages what a record is once more, now that a payload has come that was missing.
     pub(super) fn restage_record(&mut self, space: SpaceId, record: RecordId) -> Result<(), Fault> {
-        let Some(value) = self.reader().get(Table::Records, &join_ids(&space.0, &record.0))? else { return Ok(()) };
+        let key = join_ids(&space.0, &record.0);
+        let Some(value) = self.reader().get(Table::Records, &key)? else { return Ok(()) };
         let row = RecordRow::read(&value)?;
         let held = read_held(&self.reader(), &row)?;
-        self.stage_quarantine(record, &held)?;
+        self.stage_quarantine(key, &held)?;
         self.stage_card(record, &row, &held)?;
         self.notices.insert(Notice::Record(space, record));
         Ok(())
     }
 
-    fn stage_quarantine(&mut self, record: RecordId, held: &[Held]) -> Result<(), Fault> {
+    fn stage_quarantine(&mut self, key: Vec<u8>, held: &[Held]) -> Result<(), Fault> {
         let not = u32::try_from(in_force(held).not).unwrap_or(u32::MAX);
         if not > 0 {
-            self.staged.put(Table::Quarantine, record.0, not.to_be_bytes());
-        } else if held.len() > 1 && self.reader().get(Table::Quarantine, &record.0)?.is_some() {
-            self.staged.delete(Table::Quarantine, record.0);
+            self.staged.put(Table::Quarantine, key, not.to_be_bytes());
+        } else if held.len() > 1 && self.reader().get(Table::Quarantine, &key)?.is_some() {
+            self.staged.delete(Table::Quarantine, key);
         }
         Ok(())
     }

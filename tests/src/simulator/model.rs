@@ -92,7 +92,8 @@ impl Model {
         self.tickets.get(&ticket).is_some_and(|issued| {
             issued.by == by
                 && issued.space == space
-                && issued.used_by.map_or(now_ms <= issued.expires_ms, |used_by| used_by == school)
+                && now_ms <= issued.expires_ms
+                && issued.used_by.is_none_or(|used_by| used_by == school)
         })
     }
     /// A ticket admitted a school, or was used up by one that belonged already.

@@ -162,6 +162,10 @@ impl World {
             return Ok(());
         };
         let outputs = session.handle(input, replica, now);
+        let (space, peer) = (session.space(), self.network.get(connection).map_or(number, |c| c.ends[1 - side]));
+        if let Ok(held) = replica.space(&space) {
+            invariants::in_step_is_true(held, session, self.witnesses[peer].spaces.get(&space))?;
+        }
         if replica.is_staged() {
             self.flush_soon(number);
         }
