@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
-use staffroom_node::api::{Answer, Done as Outcomes, Failure, Named, NewRecord, Outcome, Request};
+use staffroom_node::api::{Answer, Code, Done as Outcomes, Failure, Named, NewRecord, Outcome, Request};
 use staffroom_node::exchange::{Draft, Refusal};
 use staffroom_protocol::id::{SchoolId, SpaceId};
 
@@ -189,10 +189,18 @@ impl<'a> Saver<'a> {
         Ok(())
     }
 
-    /// Saves one record. It is the only one, so what is refused is the failure.
+    /// Saves the only record there is, and tells the sums like a longer list.
     pub(crate) fn one(&mut self, item: Item) -> Done {
         self.save(vec![item])?;
         self.finish(self.sentence())
+    }
+    /// Saves one record that was made by hand: one document as JSON, and what is refused is the failure.
+    pub(crate) fn made(&mut self, item: Item) -> Done {
+        self.save(vec![item])?;
+        if let Some(refused) = self.refused.pop() {
+            return Err(Failure::new(Code::Refused, refused.reason.unwrap_or_default()).into());
+        }
+        self.out.remark(&self.sentence().unwrap_or_default())
     }
 
     fn tell(&mut self, outcome: Outcome) -> Done {

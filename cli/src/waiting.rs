@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn waiting_ends_when_everyone_reached_is_in_step() {
-        let minute = Duration::from_secs(60);
+        let minute = Duration::from_mins(1);
         let after =
             |states: &[PartnerState], seconds| judge(states.iter().copied(), Duration::from_secs(seconds), minute);
         assert_eq!(after(&[InStep, InStep], 0), Some(Waited::InStep));
