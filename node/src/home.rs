@@ -126,6 +126,7 @@ impl Home {
                 Failure::new(Code::Usage, "a school needs a name").hint("share init --school \"Hillside Primary\"")
             );
         }
+        self.set_aside()?;
         self.make_folders()?;
         let code = RecoveryCode::from_random(random()?);
         let device = SecretKey::from_seed(&random()?);
@@ -140,7 +141,6 @@ impl Home {
             device: device.public(),
             recovery_code: code.to_text(),
         };
-        let _ = fs::remove_file(self.store_path());
         self.found_own_space(chain.clone(), device, school)?;
         let json = serde_json::to_vec(&chain).map_err(|error| Failure::new(Code::Failed, error.to_string()))?;
         write_new(&self.0.join("identity.json"), &json, 0o644)?;
@@ -213,6 +213,22 @@ impl Home {
             .hint("a node runs on one home once: stop the other `share serve`, or choose another --home"))
     }
 
+    /// Moves away what a set-up left that was cut short, or what lost its `identity.json`: never deletes.
+    fn set_aside(&self) -> Result<(), Failure> {
+        let left = [self.store_path(), self.0.join("secrets")];
+        if !left.iter().any(|path| path.exists()) {
+            return Ok(());
+        }
+        let aside = self.0.join(format!("set-aside-{}", wall_clock().0));
+        fs::create_dir(&aside).map_err(|error| unwritable(&aside, &error))?;
+        for path in left.iter().filter(|path| path.exists()) {
+            let to = aside.join(path.file_name().unwrap_or_default());
+            fs::rename(path, &to).map_err(|error| unwritable(&to, &error))?;
+        }
+        tracing::warn!("what was in this home without a school is kept in {}", aside.display());
+        Ok(())
+    }
+
     fn make_folders(&self) -> Result<(), Failure> {
         let secrets = self.0.join("secrets");
         fs::create_dir_all(&self.0).map_err(|error| unwritable(&self.0, &error))?;
@@ -223,7 +239,6 @@ impl Home {
     }
     fn write_secret(&self, name: &str, secret: &[u8; 32]) -> Result<(), Failure> {
         let path = self.0.join("secrets").join(name);
-        let _ = fs::remove_file(&path);
         write_new(&path, staffroom_protocol::id::to_text(secret).as_bytes(), 0o600)
     }
     fn read_secret(&self, name: &str) -> Result<[u8; 32], Failure> {

@@ -11,9 +11,9 @@
 //!             sync streams ⇄ engine    heartbeats, joins ⇄ engine
 //! ```
 //!
-//! [`peer`] names devices, [`streams`] says who may open which stream, [`swarm`] owns the connections,
-//! [`dialler`] decides whom to dial when, [`sync`] and [`join`] carry the two protocols as [`frame`]s,
-//! [`alive`] notices lines that went dead, [`roster`] holds what all of them look at.
+//! `peer` names devices, `streams` says who may open which stream, `swarm` owns the connections,
+//! `dialler` decides whom to dial when, `sync` and `join` carry the two protocols as `frame`s,
+//! `alive` notices lines that went dead, `roster` holds what all of them look at.
 //!
 //! It promises that a stranger reaches nothing but `/staffroom/join/1`, that whatever a peer sends is
 //! bounded before it is allocated, and that a slow peer stalls only itself. It decides nothing about

@@ -52,12 +52,15 @@ impl Node {
     }
     /// Ends the engine after a last flush, and waits for it.
     pub fn close(&self) {
-        self.engine.stop_blocking();
-        let thread = self.thread.lock().ok().and_then(|mut thread| thread.take());
-        if let Some(thread) = thread {
+        let Some(thread) = self.thread.lock().ok().and_then(|mut thread| thread.take()) else { return };
+        let engine = self.engine.clone();
+        // From a thread of its own: who closes may be inside a runtime, where waiting is not allowed.
+        let stopping = std::thread::spawn(move || {
+            engine.stop_blocking();
             let _ = thread.join();
-        }
+        });
         let _ = std::fs::remove_file(self.home.socket());
+        let _ = stopping.join();
     }
 }
 

@@ -39,6 +39,9 @@ fn definition(table: Table) -> TableDefinition<'static, &'static [u8], &'static 
     TableDefinition::new(table.name())
 }
 
+/// A table that is open for writing.
+type Rows<'a> = redb::Table<'a, &'static [u8], &'static [u8]>;
+
 fn failed(error: impl std::fmt::Display) -> Fault {
     Fault::Store(error.to_string())
 }
@@ -82,7 +85,7 @@ impl RedbStore {
 
     fn write(&self, batch: &Batch) -> Result<(), Fault> {
         let write = durable_write(&self.database)?;
-        let mut open: Option<(Table, redb::Table<'_, &[u8], &[u8]>)> = None;
+        let mut open: Option<(Table, Rows<'_>)> = None;
         for (table, key, value) in batch.writes() {
             if open.as_ref().is_none_or(|(name, _)| *name != table) {
                 drop(open.take());

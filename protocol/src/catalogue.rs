@@ -6,7 +6,7 @@ use crate::fault::Fault;
 use crate::id::{ChangeHash, EntryId, IdPrefix, RecordId, SchoolId, SpaceId};
 use crate::log::EntryKind;
 use crate::record::{Card, Held, View, in_force};
-use crate::replica::{RecordRow, card_of, changes, read_entry, source_key};
+use crate::replica::{RecordRow, card_of, changes, read_held, source_key};
 use crate::store::{Read, Table};
 use crate::time::Timestamp;
 
@@ -103,9 +103,21 @@ impl<R: Read> Catalogue<'_, R> {
     }
     /// A record in full; nothing where it is not here, or its genesis is not.
     pub fn record(&self, record: &RecordId) -> Result<Option<Record>, Fault> {
-        let Some((row, held)) = self.held(record)? else { return Ok(None) };
+        match self.card(record)? {
+            Some(card) => self.record_in(&card.space, record, Some(&card)),
+            None => Ok(None),
+        }
+    }
+    /// A record in full, out of its entries; `card` is what is shown where the library fails on them.
+    pub(crate) fn record_in(
+        &self,
+        space: &SpaceId,
+        record: &RecordId,
+        card: Option<&Card>,
+    ) -> Result<Option<Record>, Fault> {
+        let Some((row, held)) = self.held(space, record)? else { return Ok(None) };
         let force = in_force(&held);
-        let Some(card) = card_of(*record, &row, &held, self.card(record)?.as_ref()) else { return Ok(None) };
+        let Some(card) = card_of(*record, &row, &held, card) else { return Ok(None) };
         let view = View::of(&changes(&held, &force.order)).unwrap_or_else(|_| View {
             kind: card.kind.clone(),
             fields: card.fields.clone(),
@@ -128,13 +140,10 @@ impl<R: Read> Catalogue<'_, R> {
         Ok(Some(Record { card, view, history }))
     }
     /// The entries held about a record.
-    fn held(&self, record: &RecordId) -> Result<Option<(RecordRow, Vec<Held>)>, Fault> {
-        let Some(value) = self.0.get(Table::Records, &record.0)? else { return Ok(None) };
+    fn held(&self, space: &SpaceId, record: &RecordId) -> Result<Option<(RecordRow, Vec<Held>)>, Fault> {
+        let Some(value) = self.0.get(Table::Records, &[space.0, record.0].concat())? else { return Ok(None) };
         let row = RecordRow::read(&value)?;
-        let mut held = Vec::with_capacity(row.entries.len());
-        for (place, school) in &row.entries {
-            held.push(Held { entry: read_entry(self.0, *place)?, school: *school });
-        }
+        let held = read_held(self.0, &row)?;
         Ok(Some((row, held)))
     }
 }

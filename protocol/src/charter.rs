@@ -6,12 +6,14 @@
 
 mod decision;
 mod held;
+mod missing;
 mod operation;
 mod resolve;
 mod ticket;
 
 pub use decision::{Body, Complete, Decision, Founding, Vote};
-pub use held::{Actor, Charter, Missing, Positions};
+pub use held::{Actor, Charter};
+pub use missing::{Missing, Positions};
 pub use operation::{Act, Admission, Enrolment, Operation, Retirement};
 pub use resolve::{Cut, Member, Resolved, Role, Writer, resolve};
 pub use ticket::{Invitation, NotATicket, Redemption, Ticket};

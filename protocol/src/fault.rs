@@ -65,6 +65,9 @@ pub enum Fault {
     /// A payload that does not match its commitment.
     #[error("the payload of entry {0:?} is not the one it commits to")]
     Payload(EntryId),
+    /// An entry without its payload: not taken, since nothing would fetch the payload later.
+    #[error("entry {0:?} came without its payload")]
+    Withheld(EntryId),
     /// A school that may not do this.
     #[error("school {school:?} has no right to {act}")]
     NoRight {
@@ -97,7 +100,7 @@ impl Fault {
     /// Who is to blame.
     pub fn blame(&self) -> Blame {
         match self {
-            Self::NotEnrolled(_) | Self::AboveCut(_) | Self::NoSuchSpace => Blame::Nobody,
+            Self::NotEnrolled(_) | Self::AboveCut(_) | Self::NoSuchSpace | Self::Withheld(_) => Blame::Nobody,
             Self::Store(_) => Blame::Node,
             _ => Blame::Peer,
         }
@@ -119,6 +122,7 @@ impl Fault {
             Self::OutOfTurn(_) => 12,
             Self::Ticket => 13,
             Self::Store(_) => 14,
+            Self::Withheld(_) => 16,
             Self::Slow { .. } => 15,
         }
     }

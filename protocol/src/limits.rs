@@ -69,7 +69,8 @@ pub const CREDIT: u32 = 4;
 pub const CLOCK_AHEAD_MS: u64 = 10 * 60 * 1000;
 /// The bytes a joiner may send and receive in one frame before it is admitted (§3.9).
 pub const JOIN_FRAME: usize = 4 << 10;
-/// Parts in which the charter of a space comes to a joiner: 64 MiB, more than any charter reaches.
+/// Parts in which the charter of a space comes to a joiner: 64 MiB of halves of frames, more than any
+/// charter reaches.
 pub const JOIN_PARTS: u32 = 128;
 /// Addresses that a ticket or a device lists.
 pub const ADDRESSES: usize = 16;

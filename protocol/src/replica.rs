@@ -14,12 +14,12 @@ mod space;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use commit::{Draft, Edit, EditFault};
-pub(crate) use record::{card_of, changes, source_key};
+pub(crate) use record::{card_of, changes, read_held, source_key};
 pub use rows::Overlay;
 pub(crate) use rows::{LogRow, Place, RecordRow, read_entry, split_ids};
 pub use space::Space;
 
-use crate::charter::{Charter, Missing, Operation};
+use crate::charter::{Charter, Missing, Operation, Role};
 use crate::entropy::Entropy;
 use crate::fault::Fault;
 use crate::hash;
@@ -193,11 +193,16 @@ impl<S: Store> Replica<S> {
         self.failed.clone().map_or(Ok(()), Err)
     }
 
-    /// Takes in parts of a charter (§3); gives back what was new.
+    /// Takes in parts of a charter (§3); gives back what was new. Where this school has come to be
+    /// one that writes, this store's writer is enrolled.
     pub fn admit_charter(&mut self, space: SpaceId, offered: Missing) -> Result<Missing, Fault> {
         self.check()?;
         let new = self.space_mut(space)?.charter_mut().admit(offered)?;
         self.stage_charter(space, &new);
+        if !new.is_empty() && self.space(&space)?.charter().resolved().role(&self.school()) > Some(Role::Reader) {
+            // A device without the right to write only reads: no fault of who brought the charter.
+            let _refused = self.enrol_own(space);
+        }
         Ok(new)
     }
 
@@ -216,8 +221,14 @@ impl<S: Store> Replica<S> {
         if header.seq < next {
             let place = space.place(&writer, header.seq).ok_or(Fault::Chain { what: "entry" })?;
             let held = read_entry(&self.reader(), place)?;
-            let same = held.id() == entry.id();
-            return if same { Ok(Admitted::Held) } else { Err(Fault::Fork { writer, seq: header.seq }) };
+            if held.id() != entry.id() {
+                return Err(Fault::Fork { writer, seq: header.seq });
+            }
+            if let Some(payload) = entry.payload().filter(|_| held.payload().is_none()) {
+                self.staged.put(Table::Payloads, place.key(), self.packer.pack(payload.as_bytes()));
+                self.restage_record(id, header.record)?;
+            }
+            return Ok(Admitted::Held);
         }
         if header.seq > next || header.prev != space.staged_frontier().head(&writer) {
             return Err(Fault::Chain { what: "entry" });

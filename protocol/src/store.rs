@@ -27,7 +27,7 @@ pub enum Table {
     Headers,
     /// log (4) ‖ seq (8) → payload, compressed.
     Payloads,
-    /// record → its place, owner and changes: what is held of it. A cache.
+    /// space ‖ record → its place, owner and changes: what is held of it. A cache.
     Records,
     /// record → what lists show of it. A cache.
     Cards,
@@ -37,7 +37,7 @@ pub enum Table {
     Sources,
     /// space ‖ school → the record that is the school's profile. A cache.
     Profiles,
-    /// record → how many of its changes are held and not in force (4), where any are. A cache.
+    /// space ‖ record → how many of its changes are held and not in force (4), where any are. A cache.
     Quarantine,
     /// ticket → an invitation that this node issued.
     Invitations,

@@ -103,17 +103,19 @@ fn verify_log<R: Read>(
 fn verify_records<R: Read>(store: &R, report: &mut Report) -> Result<(), Fault> {
     let mut ids = Vec::new();
     store.scan(Table::Records, &[], &[], &mut |key, _| {
-        ids.push(RecordId(key.try_into().map_err(|_| Fault::Malformed { what: "key" })?));
+        let (space, record) = split_ids(key)?;
+        ids.push((SpaceId(space), RecordId(record)));
         Ok(true)
     })?;
     let catalogue = Catalogue(store);
-    for id in ids {
+    for (space, id) in ids {
         report.records += 1;
         let stored: Option<Card> = match store.get(Table::Cards, &id.0)? {
-            Some(value) => bytes::decode(&value, "card").ok(),
+            // What another space's entries name here has no card of its own.
+            Some(value) => bytes::decode(&value, "card").ok().filter(|card: &Card| card.space == space),
             None => None,
         };
-        match catalogue.record(&id) {
+        match catalogue.record_in(&space, &id, stored.as_ref()) {
             Ok(record) if record.as_ref().map(|record| &record.card) == stored.as_ref() => {}
             Ok(_) => report.wrong("the list does not say what its entries say", format!("record {id}")),
             Err(fault) => report.wrong(fault, format!("record {id}")),

@@ -37,6 +37,13 @@ fn twenty_members_converge_whatever_goes_wrong() {
 }
 
 #[test]
+fn a_hundred_members_converge_whatever_goes_wrong() {
+    let seeds = number("STAFFROOM_SEEDS").map_or(1, |seeds| seeds.div_ceil(1_000));
+    let (counts, failure) = run_seeds(number("STAFFROOM_FIRST_SEED").unwrap_or(1), seeds, Plan::huge);
+    report("a hundred nodes", &counts, failure.as_ref());
+}
+
+#[test]
 fn one_seed_gives_one_log() {
     for plan in [Plan::small(7), Plan::small(8), Plan::large(9)] {
         let (one, two) = (run(plan.clone(), 5), run(plan, 5));
@@ -66,11 +73,15 @@ fn caught(planted: Planted) {
     assert_eq!(failure.invariant, expected);
 }
 
-/// Plays `STAFFROOM_SEED` again, with `STAFFROOM_NODES=20` as a large one, and prints its log.
+/// Plays `STAFFROOM_SEED` again, with `STAFFROOM_NODES` 20 or 100 as a larger one, and prints its log.
 #[test]
 fn replay() {
     let Some(seed) = number("STAFFROOM_SEED") else { return };
-    let plan = if number("STAFFROOM_NODES") == Some(20) { Plan::large(seed) } else { Plan::small(seed) };
+    let plan = match number("STAFFROOM_NODES") {
+        None => Plan::small(seed),
+        Some(20) => Plan::large(seed),
+        Some(_) => Plan::huge(seed),
+    };
     println!("{plan:#?}");
     let outcome = run(plan, usize::MAX);
     if let Some(failure) = &outcome.failure {

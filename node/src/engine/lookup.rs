@@ -45,7 +45,7 @@ pub(super) fn status(desk: &Desk) -> Result<Status, Failure> {
 
 fn space_status(desk: &Desk, snapshot: &Snapshot, id: &SpaceId, space: &Space) -> SpaceStatus {
     let charter = space.durable_charter();
-    let devices = |school: &SchoolId| charter.identities().get(school).map(|chain| chain.devices()).unwrap_or_default();
+    let devices = |school: &SchoolId| charter.identities().get(school).map(staffroom_protocol::identity::IdentityChain::devices).unwrap_or_default();
     let ours = desk.replica.device();
     let schools: Vec<SchoolId> = charter.resolved().members.keys().copied().collect();
     let partners = schools.iter().flat_map(|school| {
@@ -77,27 +77,24 @@ fn partner(desk: &Desk, snapshot: &Snapshot, space: &Space, school: &SchoolId, d
     let peer = desk.links.peers.get(&device).cloned().unwrap_or_default();
     let school = school_name(snapshot, &space.id(), school);
     let last_heard = peer.last_heard.map(|at| at.0);
-    match desk.links.session(&space.id(), &device) {
-        Some(session) => {
-            let standing = session.standing(space);
-            let state = if standing.in_step() { PartnerState::InStep } else { PartnerState::Behind };
-            let missing = standing.we_lack + standing.they_lack;
-            Partner {
-                school,
-                device,
-                state,
-                missing,
-                last_heard,
-                error: peer.refused.map(|what| format!("refused: {what}")),
-            }
+    if let Some(session) = desk.links.session(&space.id(), &device) {
+        let standing = session.standing(space);
+        let state = if standing.in_step() { PartnerState::InStep } else { PartnerState::Behind };
+        let missing = standing.we_lack.saturating_add(standing.they_lack);
+        Partner {
+            school,
+            device,
+            state,
+            missing,
+            last_heard,
+            error: peer.refused.map(|what| format!("refused: {what}")),
         }
-        None => {
-            let why = peer.error.unwrap_or_else(|| {
-                if desk.listen.is_empty() { "this node is not running" } else { "no address of it is known yet" }
-                    .to_owned()
-            });
-            Partner { school, device, state: PartnerState::Unheard, missing: 0, last_heard, error: Some(why) }
-        }
+    } else {
+        let why = peer.error.unwrap_or_else(|| {
+            if desk.listen.is_empty() { "this node is not running" } else { "no address of it is known yet" }
+                .to_owned()
+        });
+        Partner { school, device, state: PartnerState::Unheard, missing: 0, last_heard, error: Some(why) }
     }
 }
 

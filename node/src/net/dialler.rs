@@ -44,6 +44,9 @@ const AFTER_RECORD: Duration = Duration::from_secs(2);
 /// Devices whose addresses on the local network are remembered.
 const NEARBY: usize = 256;
 
+/// Why a device that answers does not sync.
+const ALOOF: &str = "it does not take this school for a partner, or does not know of it yet";
+
 /// What happened to connections.
 pub(super) enum Report {
     /// A connection with a member came about.
@@ -93,11 +96,16 @@ impl Pause {
     }
 }
 
+/// A line that partners show out, because they do not know us, does not last as long.
+const SHOWN_OUT: Duration = Duration::from_secs(15);
+
 struct Dialler {
     shared: Arc<Shared>,
     devices: BTreeMap<DeviceId, Pause>,
     streams: BTreeMap<(DeviceId, SpaceId), Pause>,
     nearby: BTreeMap<DeviceId, BTreeSet<Multiaddr>>,
+    /// Devices that did not offer us to sync, and hang up on us for that.
+    aloof: BTreeSet<DeviceId>,
     done: mpsc::UnboundedSender<Done>,
     plan: Instant,
 }
@@ -117,6 +125,7 @@ pub(super) async fn run(
         devices: BTreeMap::new(),
         streams: BTreeMap::new(),
         nearby: BTreeMap::new(),
+        aloof: BTreeSet::new(),
         done,
         plan: Instant::now(),
     };
@@ -125,7 +134,7 @@ pub(super) async fn run(
             () = shared.stopped() => return,
             Some(report) = reports.recv() => dialler.report(report).await,
             Some(done) = finished.recv() => dialler.done(done).await,
-            notice = notices.recv() => if !dialler.notice(notice) { return },
+            notice = notices.recv() => if !dialler.notice(&notice) { return },
             () = shared.dial_now.notified() => dialler.dial_now(),
             () = shared.refresh.notified() => dialler.plan_within(Duration::ZERO),
             Ok(()) = listen.changed() => {
@@ -159,7 +168,7 @@ impl Dialler {
     }
 
     /// Gives back whether the engine goes on.
-    fn notice(&mut self, notice: Result<Notice, RecvError>) -> bool {
+    fn notice(&mut self, notice: &Result<Notice, RecvError>) -> bool {
         match notice {
             Ok(Notice::Charter(_)) => self.plan_within(AFTER_CHARTER),
             Ok(Notice::Record(..)) | Err(RecvError::Lagged(_)) => self.plan_within(AFTER_RECORD),
@@ -176,6 +185,9 @@ impl Dialler {
                 self.plan_within(Duration::ZERO);
             }
             Report::Lost(device, why, lasted) => {
+                // A line that lasted was no stranger's, whatever was said at its beginning.
+                let aloof = self.aloof.remove(&device) && lasted < SHOWN_OUT;
+                let why = if aloof { ALOOF.to_owned() } else { why };
                 self.tell(device, Dialled::Lost(why)).await;
                 // Who connects and hangs up at once is not dialled at once again.
                 self.devices.entry(device).or_insert_with(Pause::none).after(lasted);
@@ -217,9 +229,15 @@ impl Dialler {
                 let pause = self.streams.entry((device, space)).or_insert_with(Pause::none);
                 pause.running = false;
                 pause.after(lasted);
-                if result == Err(NotOpened::NotOffered) {
-                    let why = "it does not take this school for a partner, or does not know of it yet";
-                    self.tell(device, Dialled::Failed(why.to_owned())).await;
+                match result {
+                    Err(NotOpened::NotOffered) => {
+                        self.aloof.insert(device);
+                        self.tell(device, Dialled::Failed(ALOOF.to_owned())).await;
+                    }
+                    Err(NotOpened::Gone) => {}
+                    Ok(()) => {
+                        self.aloof.remove(&device);
+                    }
                 }
             }
         }
@@ -252,6 +270,7 @@ impl Dialler {
         let members: BTreeSet<DeviceId> = partnerships.iter().map(|partnership| partnership.device).collect();
         let pairs: BTreeSet<_> =
             partnerships.iter().map(|partnership| (partnership.device, partnership.space)).collect();
+        self.aloof.retain(|device| members.contains(device));
         self.devices.retain(|device, pause| pause.running || members.contains(device));
         self.streams.retain(|pair, pause| pause.running || pairs.contains(pair));
     }

@@ -32,7 +32,7 @@ const DIAL_TIME: Duration = Duration::from_secs(15);
 /// How long the answer may take.
 const ANSWER_TIME: Duration = Duration::from_secs(30);
 /// How long the rest of a large charter may take.
-const CHARTER_TIME: Duration = Duration::from_secs(300);
+const CHARTER_TIME: Duration = Duration::from_mins(5);
 
 /// Redeems a ticket at the device that it names.
 pub(super) async fn join(shared: &Arc<Shared>, ticket: &Ticket) -> Result<SpaceId, Failure> {
@@ -119,24 +119,21 @@ pub(super) async fn redeem(shared: &Shared, line: &Line, mut stream: Stream, _he
             }
             _ => None,
         };
-        match admitted {
-            Some(Ok((_, charter))) => {
-                info!(device = %line.device.short(), "a school was admitted");
-                // It may open a sync stream the moment it has the charter.
-                let _ = shared.partnerships().await;
-                shared.refresh.notify_one();
-                let parts = charter.parts();
-                let count = u32::try_from(parts.len()).unwrap_or(u32::MAX);
-                frame::write(&mut stream, &Joined::Admitted(count).to_bytes()).await?;
-                for part in parts {
-                    frame::write(&mut stream, &part.to_bytes()).await?;
-                }
+        if let Some(Ok((_, charter))) = admitted {
+            info!(device = %line.device.short(), "a school was admitted");
+            // It may open a sync stream the moment it has the charter.
+            let _ = shared.partnerships().await;
+            shared.refresh.notify_one();
+            let parts = charter.parts();
+            let count = u32::try_from(parts.len()).unwrap_or(u32::MAX);
+            frame::write(&mut stream, &Joined::Admitted(count).to_bytes()).await?;
+            for part in parts {
+                frame::write(&mut stream, &part.to_bytes()).await?;
             }
-            _ => {
-                info!(device = %line.device.short(), "a ticket was refused");
-                sleep_until(began + REFUSAL_TIME).await;
-                frame::write(&mut stream, &Joined::Refused.to_bytes()).await?;
-            }
+        } else {
+            info!(device = %line.device.short(), "a ticket was refused");
+            sleep_until(began + REFUSAL_TIME).await;
+            frame::write(&mut stream, &Joined::Refused.to_bytes()).await?;
         }
         frame::close(&mut stream).await?;
         // Until it has read everything and closes, at most: dropping the stream would cut it off.

@@ -26,7 +26,7 @@ use crate::api::Failure;
 /// How long a stranger may stay without joining.
 const STRANGER: Duration = Duration::from_secs(10);
 /// How long a stranger may stay at all.
-const STRANGER_JOINING: Duration = Duration::from_secs(60);
+const STRANGER_JOINING: Duration = Duration::from_mins(1);
 /// How often connections are looked at.
 const ROUND: Duration = Duration::from_secs(1);
 /// How long opening a listener may take.
@@ -202,7 +202,7 @@ impl Task {
                 self.publish();
             }
             SwarmEvent::Behaviour(BehaviourEvent::Streams(incoming)) => self.incoming(incoming),
-            SwarmEvent::Behaviour(BehaviourEvent::Mdns(event)) => self.mdns(event),
+            SwarmEvent::Behaviour(BehaviourEvent::Mdns(event)) => self.mdns(&event),
             _ => {}
         }
     }
@@ -290,8 +290,8 @@ impl Task {
         }
     }
 
-    fn mdns(&mut self, event: mdns::Event) {
-        let (mdns::Event::Discovered(found) | mdns::Event::Expired(found)) = &event;
+    fn mdns(&mut self, event: &mdns::Event) {
+        let (mdns::Event::Discovered(found) | mdns::Event::Expired(found)) = event;
         let known = |(peer, address): &(PeerId, Multiaddr)| {
             Some((peer::device_of(peer)?, peer::plain(address.clone(), *peer)?))
         };

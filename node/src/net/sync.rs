@@ -117,8 +117,8 @@ async fn carry(
                 let _ = writing.await;
             }
         }
-        Err(error) = &mut writing => {
-            if error.kind() == io::ErrorKind::TimedOut {
+        written = &mut writing => {
+            if written.is_err_and(|error| error.kind() == io::ErrorKind::TimedOut) {
                 let fault = Fault::Slow { what: "sign that it reads" };
                 shared.engine.send(Command::Session(link, Input::Refused(fault))).await;
             }

@@ -1,91 +1,16 @@
-//! What is held of one space's charter, and how two nodes bring theirs level (§4.2).
+//! What is held of one space's charter (§3).
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
 use super::decision::{Complete, Decision, Founding, Vote};
+use super::missing::{Missing, Positions, in_order};
 use super::operation::{Act, Admission, Enrolment, Header, Operation, Retirement};
 use super::resolve::{Resolved, Role, resolve};
-use crate::bytes;
 use crate::fault::Fault;
 use crate::hash;
 use crate::id::{DecisionId, DeviceId, LinkId, OperationId, SchoolId, SpaceId, TicketId, WriterId};
 use crate::identity::{Domain, IdentityChain, SecretKey};
 use crate::limits;
-
-/// How far a node holds a charter: enough for another to send what is missing.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Positions {
-    /// How many decisions.
-    pub decisions: u32,
-    /// For each device, how many operations.
-    pub operations: BTreeMap<DeviceId, u32>,
-    /// For each school, how many links of its identity chain, the inception counted.
-    pub identities: BTreeMap<SchoolId, u32>,
-}
-
-impl Positions {
-    /// Counts these parts as held too.
-    pub fn cover(&mut self, parts: &Missing) {
-        let at_least = |held: &mut u32, n: u32| *held = (*held).max(n);
-        for complete in &parts.decisions {
-            at_least(&mut self.decisions, complete.decision.number().saturating_add(1));
-        }
-        for operation in &parts.operations {
-            at_least(self.operations.entry(operation.device()).or_default(), operation.number());
-        }
-        for chain in &parts.identities {
-            let links = u32::try_from(chain.links().len() + 1).unwrap_or(u32::MAX);
-            at_least(self.identities.entry(chain.school()).or_default(), links);
-        }
-    }
-}
-
-/// Parts of a charter: what one node sends another, and what turned out to be new.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Missing {
-    /// Identity chains, whole.
-    pub identities: Vec<IdentityChain>,
-    /// Decisions in order.
-    pub decisions: Vec<Complete>,
-    /// Operations, those of one device in order.
-    pub operations: Vec<Operation>,
-}
-
-impl Missing {
-    /// Whether there is nothing in it.
-    pub fn is_empty(&self) -> bool {
-        self.identities.is_empty() && self.decisions.is_empty() && self.operations.is_empty()
-    }
-    /// Splits it into parts that each fit a frame, in an order in which each can be admitted.
-    pub fn parts(self) -> Vec<Self> {
-        let room = limits::FRAME / 2;
-        let mut parts = vec![Self::default()];
-        let mut size = 0;
-        let mut place = |parts: &mut Vec<Self>, bytes: usize| {
-            size += bytes;
-            if size > room {
-                parts.push(Self::default());
-                size = bytes;
-            }
-            parts.len() - 1
-        };
-        for chain in self.identities {
-            let at = place(&mut parts, bytes::encode(&chain).len());
-            parts[at].identities.push(chain);
-        }
-        for complete in self.decisions {
-            let at = place(&mut parts, bytes::encode(&complete).len());
-            parts[at].decisions.push(complete);
-        }
-        for operation in self.operations {
-            let at = place(&mut parts, bytes::encode(&operation).len());
-            parts[at].operations.push(operation);
-        }
-        parts
-    }
-}
 
 /// A charter as held, with what it resolves to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -203,16 +128,23 @@ impl Charter {
                 new.identities.push(chain);
             }
         }
+        // A decision is judged by who belonged before it: first comes what was anchored below it.
+        let mut operations = in_order(offered.operations).into_iter().peekable();
+        let mut take_operations = |next: &mut Self, new: &mut Missing, below: u64| -> Result<(), Fault> {
+            while let Some((_, operation)) = operations.next_if(|(anchor, _)| u64::from(*anchor) < below) {
+                if next.take_operation(&operation)? {
+                    new.operations.push(operation);
+                }
+            }
+            Ok(())
+        };
         for complete in offered.decisions {
+            take_operations(&mut next, &mut new, complete.decision.number().into())?;
             if next.take_decision(&complete)? {
                 new.decisions.push(complete);
             }
         }
-        for operation in offered.operations {
-            if next.take_operation(&operation)? {
-                new.operations.push(operation);
-            }
-        }
+        take_operations(&mut next, &mut new, u64::MAX)?;
         next.resolve();
         // Chains of schools that nothing here speaks of are not kept.
         let named = |school: &SchoolId| {
@@ -345,6 +277,7 @@ impl Charter {
         self.operate(actor, Vec::new(), &Act::Retire(retirement))
     }
     /// What the next decision would be: its number, the one before, what it has seen, who signs.
+    #[allow(clippy::type_complexity, reason = "the four parts of a decision's head, taken apart at once")]
     fn proposal(&self) -> (u32, DecisionId, Vec<(DeviceId, u32, OperationId)>, Vec<(SchoolId, LinkId)>) {
         let (number, prev) = self.resolved.head;
         let seen =
@@ -368,5 +301,55 @@ impl Charter {
     /// Who was admitted with a ticket.
     pub fn redeemed(&self, ticket: &TicketId) -> Option<SchoolId> {
         self.resolved.tickets.get(ticket).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::{Inception, RecoveryCode, Rights};
+
+    /// A cluster of `n` schools where the first one admits all, each with a writer, the second a steward.
+    fn cluster(n: u8) -> Charter {
+        let key = |n: u8| SecretKey::from_seed(&[n; 32]);
+        let chain = |n: u8| {
+            let code = RecoveryCode::from_random([n; 20]);
+            let mut chain = IdentityChain::new(Inception::new(&code));
+            chain.certify(&code.root(0), key(n).public(), Rights::ALL).unwrap();
+            chain
+        };
+        let founding = Founding { name: "Brook".into(), rules: 0, continues: SpaceId::default(), nonce: [0; 16] };
+        let (first, device) = (chain(1), key(1));
+        let actor = Actor { school: &first, device: &device };
+        let (mut charter, _) = Charter::found(&founding, actor).unwrap();
+        for n in 2..=n {
+            let (joiner, ticket) = (chain(n), TicketId([n; 32]));
+            let (school, role) = (joiner.school(), Role::Contributor);
+            let hash = Admission::acceptance_hash(charter.space(), ticket, school, role);
+            let acceptance = key(n).sign(Domain::Acceptance, &hash);
+            let (instead_of, device) = (OperationId::default(), key(n).public());
+            let admission = Admission { school, role, instead_of, ticket, device, acceptance };
+            charter.admit_school(actor, joiner.clone(), &admission).unwrap();
+            charter.enrol(Actor { school: &joiner, device: &key(n) }, &key(n + 100)).unwrap();
+            if n == 2 {
+                charter.promote(actor, school).unwrap();
+            }
+        }
+        charter
+    }
+
+    #[test]
+    fn a_charter_in_the_smallest_parts_is_the_same_charter() {
+        let charter = cluster(6);
+        for room in [1, 1_000, 2_000, usize::MAX] {
+            let mut taken = Charter::empty(charter.space());
+            let parts = charter.whole().split(room);
+            assert!(room > 1 || parts.len() == 2 + 5 + 5, "{} parts", parts.len());
+            for part in parts {
+                taken.admit(part).unwrap();
+            }
+            assert_eq!(taken.resolved(), charter.resolved());
+            assert_eq!(taken.hash(), charter.hash());
+        }
     }
 }

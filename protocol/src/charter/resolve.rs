@@ -89,6 +89,8 @@ pub struct Resolved {
     pub members: BTreeMap<SchoolId, Member>,
     /// The writers that were ever enrolled and stand.
     pub writers: BTreeMap<WriterId, Writer>,
+    /// The admissions that stand, and whom they admit; the founding one has the space's id.
+    pub admissions: BTreeMap<OperationId, SchoolId>,
     /// Tickets that admitted someone.
     pub tickets: BTreeMap<TicketId, SchoolId>,
 }
@@ -108,9 +110,10 @@ impl Resolved {
         let id = decision.id();
         let stewards: Vec<SchoolId> = self.stewards().collect();
         let said_yes = |school: &SchoolId| {
-            let listed = decision.signers().iter().any(|(signer, _)| signer == school);
-            let rights = |device| identities.get(school).and_then(|chain| chain.rights(device));
-            listed
+            // Rights are those at the head that the decision names (§3.1): nothing that comes later undoes it.
+            let head = decision.signers().iter().find(|(signer, _)| signer == school).map(|(_, head)| head);
+            let rights = |device| identities.get(school)?.rights_at(head?, device);
+            head.is_some()
                 && complete.votes.iter().any(|vote| {
                     vote.yes
                         && vote.school == *school
@@ -123,7 +126,8 @@ impl Resolved {
     /// The state before the first decision that `founder` is about to make.
     fn founded_by(founder: SchoolId, space: OperationId) -> Self {
         let member = Member { role: Role::Steward, admission: space };
-        Self { members: BTreeMap::from([(founder, member)]), ..Self::default() }
+        let admissions = BTreeMap::from([(space, founder)]);
+        Self { members: BTreeMap::from([(founder, member)]), admissions, ..Self::default() }
     }
 }
 
@@ -186,21 +190,24 @@ pub fn resolve<'a>(
     state
 }
 
-/// What the device of an operation may do for its school.
+/// What the device of an operation might do for its school at the head that the operation names.
 fn rights(operation: &Operation, identities: &BTreeMap<SchoolId, IdentityChain>) -> Option<Rights> {
-    let chain = identities.get(&operation.school())?;
-    if chain.contains(&operation.header().identity) { chain.rights(&operation.device()) } else { None }
+    identities.get(&operation.school())?.rights_at(&operation.header().identity, &operation.device())
 }
 
 /// Admits a school where a steward with the right to govern says so and the school accepted.
+///
+/// Two stewards who are apart may admit the same school: both admissions stand, with the higher role of the two.
 fn admit(state: &mut Resolved, operation: &Operation, identities: &BTreeMap<SchoolId, IdentityChain>) {
     let Act::Admit(admission) = operation.act() else { return };
-    let governs = |rights: Option<Rights>| rights.is_some_and(|rights| rights.include(Rights::GOVERN));
-    let may = state.role(&operation.school()) == Some(Role::Steward) && governs(rights(operation, identities));
-    let accepted = governs(identities.get(&admission.school).and_then(|chain| chain.rights(&admission.device)));
-    if may && accepted && !state.members.contains_key(&admission.school) {
+    let governs = rights(operation, identities).is_some_and(|rights| rights.include(Rights::GOVERN));
+    let may = governs && state.role(&operation.school()) == Some(Role::Steward);
+    let joiner = identities.get(&admission.school);
+    if may && joiner.is_some_and(|chain| chain.ever(&admission.device, Rights::GOVERN)) {
         let member = Member { role: admission.role, admission: operation.id() };
-        state.members.insert(admission.school, member);
+        let raise = |held: &mut Member| held.role = held.role.max(admission.role);
+        state.members.entry(admission.school).and_modify(raise).or_insert(member);
+        state.admissions.insert(operation.id(), admission.school);
         state.tickets.insert(admission.ticket, admission.school);
     }
 }
@@ -209,9 +216,9 @@ fn admit(state: &mut Resolved, operation: &Operation, identities: &BTreeMap<Scho
 fn enrol(state: &mut Resolved, operation: &Operation, identities: &BTreeMap<SchoolId, IdentityChain>) {
     let Act::Enrol(enrolment) = operation.act() else { return };
     let (school, device) = (operation.school(), operation.device());
-    let member = state.members.get(&school);
-    let may = member.is_some_and(|m| m.admission == enrolment.admission && m.role > Role::Reader);
-    if may && rights(operation, identities).is_some_and(|rights| rights.include(Rights::WRITE)) {
+    let admitted = state.admissions.get(&enrolment.admission) == Some(&school);
+    let writes = state.role(&school).is_some_and(|role| role > Role::Reader);
+    if admitted && writes && rights(operation, identities).is_some_and(|rights| rights.include(Rights::WRITE)) {
         state.writers.entry(enrolment.writer).or_insert(Writer { school, device, cut: None });
     }
 }

@@ -159,13 +159,21 @@ impl IdentityChain {
     pub fn devices(&self) -> BTreeMap<DeviceId, Rights> {
         self.links.iter().map(|link| (link.device, link.rights)).collect()
     }
-    /// What a device may do.
+    /// What a device might do when `head` was the last link; nothing where that is no link of this chain.
+    pub fn rights_at(&self, head: &LinkId, device: &DeviceId) -> Option<Rights> {
+        let links = match self.links.iter().position(|link| link.id() == *head) {
+            Some(place) => &self.links[..=place],
+            None => return None,
+        };
+        links.iter().rev().find(|link| link.device == *device).map(|link| link.rights)
+    }
+    /// Whether a device was ever certified with these rights.
+    pub fn ever(&self, device: &DeviceId, rights: Rights) -> bool {
+        self.links.iter().any(|link| link.device == *device && link.rights.include(rights))
+    }
+    /// What a device may do now.
     pub fn rights(&self, device: &DeviceId) -> Option<Rights> {
         self.links.iter().rev().find(|link| link.device == *device).map(|link| link.rights)
-    }
-    /// Whether `head` is a link of this chain, or its beginning.
-    pub fn contains(&self, head: &LinkId) -> bool {
-        head.0 == self.school().0 || self.links.iter().any(|link| link.id() == *head)
     }
 }
 

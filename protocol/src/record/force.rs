@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::change::Change;
+use super::change::{Change, ChangeHeader};
 use crate::id::{ChangeHash, SchoolId, WriterId};
 use crate::log::{EntryKind, Verified};
 
@@ -62,33 +62,47 @@ pub fn in_force(held: &[Held]) -> InForce {
         let change = change.header();
         let same = change.actor() == header.actor() && change.seq == u64::from(header.change_seq);
         let begins = change.deps.is_empty() == (header.kind == EntryKind::Genesis);
-        (same && begins).then(|| (change.hash, (place, change.deps.clone())))
+        (same && begins).then(|| (change.hash, Candidate::new(place, change)))
     };
-    let mut waiting: BTreeMap<ChangeHash, (usize, Vec<ChangeHash>)> =
-        held.iter().enumerate().filter_map(candidate).collect();
-    let mut done = BTreeSet::new();
+    let mut waiting: BTreeMap<ChangeHash, Candidate> = held.iter().enumerate().filter_map(candidate).collect();
+    // The highest operation number in the causal past of each change in force, its own counted.
+    let mut done: BTreeMap<ChangeHash, u64> = BTreeMap::new();
     let mut result = InForce::default();
     // Each round takes those whose dependencies are in force, in the order of their hashes.
     loop {
-        let ready: Vec<ChangeHash> = waiting
-            .iter()
-            .filter(|(_, (_, deps))| deps.iter().all(|d| done.contains(d)))
-            .map(|(hash, _)| *hash)
-            .collect();
+        let complete = |c: &Candidate| c.deps.iter().all(|dep| done.contains_key(dep));
+        let ready: Vec<ChangeHash> = waiting.iter().filter(|(_, c)| complete(c)).map(|(hash, _)| *hash).collect();
         if ready.is_empty() {
             break;
         }
         for hash in ready {
-            if let Some((place, deps)) = waiting.remove(&hash) {
-                done.insert(hash);
-                result.order.push(place);
-                result.hashes.push(hash);
-                result.deps.push(deps);
+            let Some(candidate) = waiting.remove(&hash) else { continue };
+            let highest = candidate.deps.iter().filter_map(|dep| done.get(dep)).max().copied().unwrap_or(0);
+            if candidate.operations.0 != highest + 1 {
+                continue;
             }
+            done.insert(hash, candidate.operations.1);
+            result.order.push(candidate.place);
+            result.hashes.push(hash);
+            result.deps.push(candidate.deps);
         }
     }
     result.not = held.len() - result.order.len();
     result
+}
+
+/// A change that is in force if what it builds on is.
+struct Candidate {
+    place: usize,
+    deps: Vec<ChangeHash>,
+    /// The numbers of its first and its last operation.
+    operations: (u64, u64),
+}
+
+impl Candidate {
+    fn new(place: usize, change: &ChangeHeader) -> Self {
+        Self { place, deps: change.deps.clone(), operations: (change.start_op, change.last_op()) }
+    }
 }
 
 /// Of entries of one log with the same lane and change seq, the earliest counts.

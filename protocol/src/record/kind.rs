@@ -180,9 +180,9 @@ pub fn check_field(kind: &'static Kind, name: &str, value: &Value) -> Result<(),
         ) => {
             one_line(name, line)?;
             if name == "title" {
-                at_most(line.chars().count(), limits::TITLE, "characters")?
+                at_most(line.chars().count(), limits::TITLE, "characters")?;
             } else {
-                at_most(line.len(), limits::LINE, "bytes")?
+                at_most(line.len(), limits::LINE, "bytes")?;
             }
             offered(kind, field, line)
         }

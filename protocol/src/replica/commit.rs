@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::rows::RecordRow;
+use super::rows::{RecordRow, join_ids};
 use super::{Replica, record};
+use crate::catalogue::Catalogue;
 use crate::charter::{Charter, Founding, Missing};
 use crate::fault::Fault;
 use crate::id::{ChangeHash, RecordId, SchoolId, SpaceId};
@@ -14,8 +15,6 @@ use crate::record::kind::{self, Invalid, Kind};
 use crate::record::{Document, Held, in_force, write_genesis};
 use crate::store::{Read, Store, Table};
 use crate::time::Millis;
-
-use super::rows::read_entry;
 
 /// A record to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,23 +124,29 @@ impl<S: Store> Replica<S> {
     /// Changes a record; nothing where it would stay as it is.
     pub fn edit(&mut self, edit: &Edit, now: Millis) -> Result<bool, EditFault> {
         self.check()?;
-        let row = self.reader().get(Table::Records, &edit.record.0)?.ok_or(EditFault::NoSuchRecord)?;
+        let card = Catalogue(&self.reader()).card(&edit.record)?.ok_or(EditFault::NoSuchRecord)?;
+        let key = join_ids(&card.space.0, &edit.record.0);
+        let row = self.reader().get(Table::Records, &key)?.ok_or(EditFault::NoSuchRecord)?;
         let row = RecordRow::read(&row)?;
         let owner = row.owner.ok_or(EditFault::NoSuchRecord)?;
         if owner != self.school() && !row.open {
             return Err(EditFault::NotOwner(owner));
         }
-        let mut held = Vec::with_capacity(row.entries.len());
-        for (place, school) in &row.entries {
-            held.push(Held { entry: read_entry(&self.reader(), *place)?, school: *school });
-        }
+        let held = record::read_held(&self.reader(), &row)?;
         let force = in_force(&held);
         let document = Document::build(record::changes(&held, &force.order));
         let mut document = document.map_err(|fault| EditFault::Document(fault.to_string()))?;
         let kind = document.fields().get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
         let kind = Kind::named(&kind).ok_or(EditFault::UnknownKind(kind))?;
+        // Only what is set here is checked: a field that a newer program knows locks nobody out.
         for (name, value) in &edit.fields {
             kind::check_field(kind, name, value)?;
+        }
+        if edit.fields.get("title").is_some_and(Value::is_empty) {
+            return Err(Invalid::NoTitle { kind: kind.name }.into());
+        }
+        if edit.heads.as_ref().is_some_and(Vec::is_empty) {
+            return Err(EditFault::Document("it was read at no heads".to_owned()));
         }
         let (writer, _) = self.next_place(row.space)?;
         let change_seq = |lane: u8| {
@@ -161,7 +166,6 @@ impl<S: Store> Replica<S> {
         let header = self.header(row.space, EntryKind::Change, edit.record, lane, change_seq(lane) + 1, now)?;
         let change = document.edit(header.actor(), edit.heads.as_deref(), &edit.fields);
         let Some(change) = change.map_err(|fault| EditFault::Document(fault.to_string()))? else { return Ok(false) };
-        kind::check(kind, document.fields())?;
         self.sign(header, &edit.author, &change)?;
         Ok(true)
     }
@@ -211,7 +215,7 @@ impl<S: Store> Replica<S> {
             return Err(EditFault::TooLarge { is, most: limits::PAYLOAD });
         }
         let space = self.space(&header.space)?;
-        if !space.charter().resolved().writers.get(&header.writer).is_some_and(|w| w.cut.is_none()) {
+        if space.charter().resolved().writers.get(&header.writer).is_none_or(|w| w.cut.is_some()) {
             return Err(Fault::NoRight { school: self.school(), act: "write here" }.into());
         }
         let header = Header { commitment: payload.commitment(), length: payload.length(), ..header };

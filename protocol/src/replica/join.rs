@@ -5,7 +5,7 @@ use crate::bytes;
 use crate::charter::{Admission, Charter, Invitation, Missing, Redemption, Role, Ticket};
 use crate::fault::Fault;
 use crate::id::{DeviceId, SpaceId, TicketId};
-use crate::identity::Domain;
+use crate::identity::{Domain, Rights};
 use crate::store::{Read, Store, Table};
 use crate::time::Millis;
 
@@ -23,6 +23,9 @@ impl<S: Store> Replica<S> {
         let school = self.school();
         if resolved.role(&school) != Some(Role::Steward) {
             return Err(Fault::NoRight { school, act: "invite: only stewards admit schools" });
+        }
+        if role == Role::Steward {
+            return Err(Fault::NoRight { school, act: "invite a steward: a member is promoted to one" });
         }
         let head = resolved.head;
         let secret = self.entropy.array();
@@ -54,9 +57,11 @@ impl<S: Store> Replica<S> {
         let school = redemption.school.school();
         let proof = Ticket::proof(&invitation.secret, invitation.space, self.device(), joiner, school);
         let again = invitation.used_by == Some(school);
-        let unused = invitation.used_by.is_none() && now <= invitation.expires;
+        let unused = invitation.used_by.is_none();
+        let own_device = redemption.school.ever(&joiner, Rights::GOVERN);
+        let good = (again || unused) && own_device && now <= invitation.expires;
         // Whether two proofs are equal is compared by their hashes, so that the time tells nothing.
-        if blake3::Hash::from(proof) != blake3::Hash::from(redemption.proof) || !(again || unused) {
+        if blake3::Hash::from(proof) != blake3::Hash::from(redemption.proof) || !good {
             return Err(Fault::Ticket);
         }
         let space = invitation.space;
@@ -122,7 +127,7 @@ impl<S: Store> Replica<S> {
     }
 
     /// Enrols this store's writer where it is not yet.
-    fn enrol_own(&mut self, space: SpaceId) -> Result<(), Fault> {
+    pub(super) fn enrol_own(&mut self, space: SpaceId) -> Result<(), Fault> {
         let writer = self.me.writer(space);
         let held = self.spaces.get_mut(&space).ok_or(Fault::NoSuchSpace)?;
         if held.charter().resolved().writers.contains_key(&writer.public()) {

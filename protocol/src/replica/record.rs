@@ -26,38 +26,44 @@ impl<S: Store> Replica<S> {
         let header = entry.header();
         let (space, record) = (header.space, header.record);
         let school = self.space(&space)?.school_of(&header.writer).ok_or(Fault::NotEnrolled(header.writer))?;
-        let row = self.reader().get(Table::Records, &record.0)?;
+        let key = join_ids(&space.0, &record.0);
+        let row = self.reader().get(Table::Records, &key)?;
         let mut row = match row {
             Some(value) => RecordRow::read(&value)?,
             None => RecordRow { space, owner: None, open: false, entries: Vec::new() },
         };
-        if row.space != space {
-            // A change that names a record of another space: held, and never in force.
-            return Ok(());
-        }
         if header.kind == EntryKind::Genesis {
             row.owner = Some(school);
             row.open = header.flags & 1 == 1;
         }
-        let mut held = Vec::with_capacity(row.entries.len() + 1);
-        for (place, school) in &row.entries {
-            held.push(Held { entry: read_entry(&self.reader(), *place)?, school: *school });
-        }
+        let mut held = read_held(&self.reader(), &row)?;
         held.push(Held { entry: entry.clone(), school });
         row.entries.push((place, school));
-        self.staged.put(Table::Records, record.0, row.to_bytes());
-        self.stage_quarantine(record, &held)?;
+        self.staged.put(Table::Records, key.clone(), row.to_bytes());
+        self.stage_quarantine(key, &held)?;
         self.stage_card(record, &row, &held)?;
         self.notices.insert(Notice::Record(space, record));
         Ok(())
     }
 
-    fn stage_quarantine(&mut self, record: RecordId, held: &[Held]) -> Result<(), Fault> {
+    /// Stages what a record is once more, now that a payload has come that was missing.
+    pub(super) fn restage_record(&mut self, space: SpaceId, record: RecordId) -> Result<(), Fault> {
+        let key = join_ids(&space.0, &record.0);
+        let Some(value) = self.reader().get(Table::Records, &key)? else { return Ok(()) };
+        let row = RecordRow::read(&value)?;
+        let held = read_held(&self.reader(), &row)?;
+        self.stage_quarantine(key, &held)?;
+        self.stage_card(record, &row, &held)?;
+        self.notices.insert(Notice::Record(space, record));
+        Ok(())
+    }
+
+    fn stage_quarantine(&mut self, key: Vec<u8>, held: &[Held]) -> Result<(), Fault> {
         let not = u32::try_from(in_force(held).not).unwrap_or(u32::MAX);
         if not > 0 {
-            self.staged.put(Table::Quarantine, record.0, not.to_be_bytes());
-        } else if held.len() > 1 && self.reader().get(Table::Quarantine, &record.0)?.is_some() {
-            self.staged.delete(Table::Quarantine, record.0);
+            self.staged.put(Table::Quarantine, key, not.to_be_bytes());
+        } else if held.len() > 1 && self.reader().get(Table::Quarantine, &key)?.is_some() {
+            self.staged.delete(Table::Quarantine, key);
         }
         Ok(())
     }
@@ -103,13 +109,20 @@ impl<S: Store> Replica<S> {
         if !source.is_empty() && old.as_ref().is_none_or(|old| old.line("source") != source) {
             self.staged.put(Table::Sources, source_key(row.space, card.school, source), record.0);
         }
-        if card.kind == "school" {
+        // A profile is the school's own alone; an open record is no profile, whatever it says.
+        if card.kind == "school" && !card.open {
             self.staged.put(Table::Profiles, join_ids(&row.space.0, &card.school.0), record.0);
         }
         self.staged.put(Table::Recent, recent_key(row.space, card.updated, record), []);
         self.staged.put(Table::Cards, record.0, crate::bytes::encode(&card));
         Ok(())
     }
+}
+
+/// The entries held about a record.
+pub(crate) fn read_held<R: Read>(store: &R, row: &RecordRow) -> Result<Vec<Held>, Fault> {
+    let read = |(place, school): &(Place, SchoolId)| Ok(Held { entry: read_entry(store, *place)?, school: *school });
+    row.entries.iter().map(read).collect()
 }
 
 /// The card of a record out of what is held of it; nothing while its genesis is not in force.
@@ -134,7 +147,13 @@ pub(crate) fn card_of(record: RecordId, row: &RecordRow, held: &[Held], old: Opt
         local_fault: None,
     };
     match View::of(&changes(held, &force.order)) {
-        Ok(view) => card.show(view),
+        // What kind a record is, its genesis says for good.
+        Ok(mut view) => {
+            if let Some(kind) = genesis_kind(held, &force.order) {
+                view.kind = kind;
+            }
+            card.show(view);
+        }
         Err(fault) => {
             if let Some(old) = old {
                 card.kind.clone_from(&old.kind);
@@ -144,6 +163,12 @@ pub(crate) fn card_of(record: RecordId, row: &RecordRow, held: &[Held], old: Opt
         }
     }
     Some(card)
+}
+
+/// The kind that the genesis gave a record that was changed since.
+fn genesis_kind(held: &[Held], order: &[usize]) -> Option<String> {
+    let genesis = changes(held, order.get(..1).filter(|_| order.len() > 1)?);
+    View::of(&genesis).ok().map(|view| view.kind)
 }
 
 /// The changes at these places of a list of entries.

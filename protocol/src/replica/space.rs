@@ -62,6 +62,7 @@ impl Space {
         &self.durable_charter
     }
     /// How far logs are durable.
+    #[allow(clippy::misnamed_getters, reason = "what is durable is what the outside sees")]
     pub fn frontier(&self) -> &Frontier {
         &self.durable_frontier
     }

@@ -93,6 +93,7 @@ struct Log {
 
 /// The state of a session.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is one thing that was said or heard; most pairs of them occur")]
 pub struct Session {
     space: SpaceId,
     peer: DeviceId,
@@ -110,6 +111,10 @@ pub struct Session {
     compared: bool,
     logs: BTreeMap<WriterId, Log>,
     credit: u32,
+    /// Batches that we sent and that the peer has not settled.
+    in_flight: u32,
+    /// We asked for a Hello and have not heard one since.
+    asked_hello: bool,
     /// Batches received that are not durable yet, and the logs they are about.
     unsettled: u32,
     touched: BTreeSet<WriterId>,
@@ -135,6 +140,8 @@ impl Session {
             compared: false,
             logs: BTreeMap::new(),
             credit: 0,
+            in_flight: 0,
+            asked_hello: false,
             unsettled: 0,
             touched: BTreeSet::new(),
             refusals: 0,
@@ -170,9 +177,13 @@ impl Session {
             return Vec::new();
         }
         let mut out = Vec::new();
-        if !matches!(input, Input::Tick | Input::Durable) {
-            self.last_progress = now;
-        }
+        // A Hello alone brings nothing forward. The clock may be set back at any time.
+        let progress = match &input {
+            Input::Tick | Input::Durable => false,
+            Input::Message(Message::Hello(_)) => !self.heard_hello,
+            _ => true,
+        };
+        self.last_progress = if progress || !self.is_waiting() { now } else { self.last_progress.min(now) };
         if let Err(ended) = self.step(input, replica, now, &mut out) {
             if let Ended::Fault(fault) = &ended {
                 out.push(Output::Send(Message::Bye(fault.code())));
@@ -215,6 +226,7 @@ impl Session {
     fn say_hello<S: Store>(&mut self, replica: &Replica<S>, answer: bool, out: &mut Vec<Output>) -> Result<(), Ended> {
         let space = self.durable(replica)?;
         self.said_hello = true;
+        self.asked_hello = answer;
         out.push(Output::Send(Message::Hello(Hello {
             version: VERSION,
             space: self.space,
@@ -247,7 +259,10 @@ impl Session {
             }
             Message::Frontier(marks) => self.hear_frontier(&marks, replica, out),
             Message::Held(logs, batches) => {
-                self.credit = self.credit.saturating_add(batches).min(limits::CREDIT);
+                // Credit comes back for what was sent, and for no more.
+                let settled = batches.min(self.in_flight);
+                self.credit = self.credit.saturating_add(settled).min(limits::CREDIT);
+                self.in_flight -= settled;
                 for (writer, next) in logs {
                     // Only logs that we sent something of: a peer cannot make us keep more.
                     if let Some(log) = self.logs.get_mut(&writer) {
@@ -271,7 +286,7 @@ impl Session {
             return Err(Ended::Fault(Fault::Malformed { what: "Hello" }));
         }
         let first = !self.heard_hello;
-        self.heard_hello = true;
+        (self.heard_hello, self.asked_hello) = (true, false);
         if !self.said_hello || (hello.answer && !first) {
             self.say_hello(replica, false, out)?;
         }
@@ -281,7 +296,8 @@ impl Session {
         let space = self.durable(replica)?;
         let charter = space.durable_charter();
         if hello.charter != charter.hash() {
-            (self.charter_sent, self.charter_heard) = (false, false);
+            // What was refused for want of the charter is offered again after it.
+            (self.charter_sent, self.charter_heard, self.said_frontier) = (false, false, false);
             self.said_positions = true;
             out.push(Output::Send(Message::Positions(charter.positions())));
             return Ok(());
@@ -294,15 +310,19 @@ impl Session {
                 self.logs.insert(*writer, log);
             }
             self.compared = true;
-        } else if first || self.is_idle(space) {
+        } else if first || self.is_idle() {
             self.say_frontier(replica, out)?;
         }
         Ok(())
     }
 
-    /// Whether nothing is under way in either direction, as far as is known here.
-    fn is_idle(&self, space: &Space) -> bool {
-        self.unsettled == 0 && self.logs.values().all(|log| log.held == log.sent) && self.standing(space).we_lack == 0
+    /// Whether no batch is under way in either direction, as far as is known here.
+    fn is_idle(&self) -> bool {
+        self.unsettled == 0 && self.in_flight == 0
+    }
+    /// Whether the peer has to say something before this goes on.
+    fn is_waiting(&self) -> bool {
+        !self.compared || !self.charter_sent || !self.charter_heard || self.asked_hello || self.in_flight > 0
     }
 
     fn send_charter<S: Store>(
@@ -350,14 +370,21 @@ impl Session {
     ) -> Result<(), Ended> {
         let space = self.durable(replica)?;
         let ours = space.frontier().clone();
-        let mut logs: BTreeMap<WriterId, Log> = ours.0.keys().map(|writer| (*writer, Log::default())).collect();
+        // What is under way to the peer is not sent twice: its answer to that comes later.
+        let sent = |writer: &WriterId, from: u64| match self.logs.get(writer) {
+            Some(log) if self.in_flight > 0 => log.sent.max(from),
+            _ => from,
+        };
+        let lacks = |writer: &WriterId| (*writer, Log { sent: sent(writer, 0), ..Log::default() });
+        let mut logs: BTreeMap<WriterId, Log> = ours.0.keys().map(lacks).collect();
         for mark in marks {
             let next = mark.next.min(ours.next(&mark.writer));
-            let disputed = self.disputes(mark, space, replica);
+            let disputed = disputes(mark, space, replica);
             if disputed {
                 out.push(Output::Refused(Fault::Fork { writer: mark.writer, seq: next.saturating_sub(1) }));
             }
-            logs.insert(mark.writer, Log { held: next, sent: next, claimed: mark.next, disputed });
+            let sent = sent(&mark.writer, next);
+            logs.insert(mark.writer, Log { held: next, sent, claimed: mark.next, disputed });
         }
         self.logs = logs;
         self.compared = true;
@@ -365,14 +392,6 @@ impl Session {
             self.say_frontier(replica, out)?;
         }
         Ok(())
-    }
-
-    /// Whether the peer's last entry of a log is another one than ours at that place.
-    fn disputes<S: Store>(&self, mark: &Mark, space: &Space, replica: &Replica<S>) -> bool {
-        let held = mark.next > 0 && mark.next <= space.frontier().next(&mark.writer);
-        let place = if held { space.place(&mark.writer, mark.next - 1) } else { None };
-        let entry = place.and_then(|place| read_entry(replica.store(), place).ok());
-        entry.is_some_and(|entry| Mark::prefix(&entry.id()) != mark.head)
     }
 
     fn take_in<S: Store>(
@@ -383,7 +402,8 @@ impl Session {
         out: &mut Vec<Output>,
     ) -> Result<(), Ended> {
         self.durable(replica)?;
-        if !self.compared && !self.said_frontier {
+        // A peer that found no difference pushes at once, even where we found one and said so.
+        if !self.heard_hello || self.unsettled >= limits::CREDIT {
             return Err(Ended::Fault(Fault::OutOfTurn("Entries")));
         }
         self.unsettled += 1;
@@ -391,6 +411,9 @@ impl Session {
             let admitted = entry.and_then(|entry| {
                 if entry.header().space != self.space {
                     return Err(Fault::OtherSpace(entry.header().space));
+                }
+                if entry.payload().is_none() {
+                    return Err(Fault::Withheld(entry.id()));
                 }
                 let (writer, seq) = (entry.header().writer, entry.header().seq);
                 // What is held has a next one: a seq at the end of its range is never admitted.
@@ -432,12 +455,10 @@ impl Session {
     }
 
     fn tick<S: Store>(&mut self, replica: &Replica<S>, now: Millis, out: &mut Vec<Output>) -> Result<(), Ended> {
-        let space = self.durable(replica)?;
-        let waiting = !self.compared || self.logs.values().any(|log| log.sent > log.held);
-        if waiting && now.since(self.last_progress) > STALLED_MS {
+        if self.is_waiting() && now.since(self.last_progress) > STALLED_MS {
             return Err(Ended::Stalled);
         }
-        if self.compared && self.is_idle(space) {
+        if self.compared && self.is_idle() {
             self.say_hello(replica, true, out)?;
         }
         Ok(())
@@ -445,12 +466,13 @@ impl Session {
 
     /// Sends what the peer lacks, as far as it gave credit: first of the charter, then entries.
     fn pump<S: Store>(&mut self, replica: &Replica<S>, out: &mut Vec<Output>) -> Result<(), Ended> {
-        if !self.compared {
+        // The charter goes before any entry: without it the peer refuses what it does not know.
+        if !self.compared || !self.charter_sent {
             return Ok(());
         }
         let space = self.durable(replica)?;
         let missing = space.durable_charter().missing(&self.positions);
-        if self.charter_sent && !missing.is_empty() {
+        if !missing.is_empty() {
             self.positions.cover(&missing);
             out.extend(missing.parts().into_iter().map(|part| Output::Send(Message::Charter(Box::new(part), false))));
         }
@@ -460,6 +482,7 @@ impl Session {
                 break;
             }
             self.credit -= 1;
+            self.in_flight += 1;
             out.push(Output::Send(Message::Entries(runs)));
         }
         Ok(())
@@ -494,4 +517,12 @@ impl Session {
         }
         Ok(runs)
     }
+}
+
+/// Whether the peer's last entry of a log is another one than ours at that place.
+fn disputes<S: Store>(mark: &Mark, space: &Space, replica: &Replica<S>) -> bool {
+    let held = mark.next > 0 && mark.next <= space.frontier().next(&mark.writer);
+    let place = if held { space.place(&mark.writer, mark.next - 1) } else { None };
+    let entry = place.and_then(|place| read_entry(replica.store(), place).ok());
+    entry.is_some_and(|entry| Mark::prefix(&entry.id()) != mark.head)
 }

@@ -4,8 +4,9 @@ use proptest::prelude::*;
 use staffroom_protocol::charter::{Act, Charter, Missing, Resolved, Role, resolve};
 use staffroom_protocol::fault::Fault;
 use staffroom_protocol::id::SpaceId;
+use staffroom_protocol::time::Millis;
 
-use crate::schools::{School, admit, school, talk};
+use crate::schools::{School, admit, school, share, talk};
 
 /// A cluster of `n` schools, admitted by stewards in turn.
 fn cluster(n: u8) -> (SpaceId, Vec<School>) {
@@ -23,7 +24,9 @@ fn cluster(n: u8) -> (SpaceId, Vec<School>) {
     // The newest has heard everything last; bring all level.
     for _ in 0..2 {
         let (first, rest) = schools.split_first_mut().unwrap();
-        rest.iter_mut().for_each(|other| drop(talk(first, other, space)));
+        for other in rest {
+            talk(first, other, space);
+        }
     }
     (space, schools)
 }
@@ -60,7 +63,7 @@ fn permute(order: &mut Vec<usize>, from: usize, visit: &mut dyn FnMut(&[usize]))
 #[test]
 fn a_contributor_admits_nobody_and_decides_nothing() {
     let (space, mut schools) = cluster(3);
-    let invited = schools[1].invite(space, Role::Contributor, staffroom_protocol::time::Millis(9), Vec::new());
+    let invited = schools[1].invite(space, Role::Contributor, Millis(9), Vec::new());
     assert!(matches!(invited, Err(Fault::NoRight { .. })));
     let (member, other) = (schools[1].school(), schools[2].school());
     assert!(matches!(schools[1].promote(space, other), Err(Fault::NoRight { .. })));
@@ -112,4 +115,56 @@ proptest! {
             prop_assert!(Charter::empty(space).admit(parts).is_err());
         }
     }
+}
+
+/// Two stewards, and a school that the `first` one admits, which never hears of it, and then the other.
+fn admitted_twice(first: usize) -> (SpaceId, [School; 3]) {
+    let (mut hill, mut brook, mut north) = (school(1), school(2), school(3));
+    let space = hill.found("The Brook Cluster").unwrap();
+    hill.flush().unwrap();
+    admit(&mut hill, &mut brook, space).unwrap();
+    hill.promote(space, brook.school()).unwrap();
+    hill.flush().unwrap();
+    talk(&mut hill, &mut brook, space);
+    let mut stewards = [hill, brook];
+    let ticket = stewards[first].invite(space, Role::Reader, Millis(1_000), Vec::new()).unwrap();
+    stewards[first].redeem(&north.redemption(&ticket), north.device(), Millis(0)).unwrap();
+    stewards[first].flush().unwrap();
+    admit(&mut stewards[1 - first], &mut north, space).unwrap();
+    let [hill, brook] = stewards;
+    (space, [hill, brook, north])
+}
+
+#[test]
+fn a_school_that_two_stewards_admit_at_once_writes_on() {
+    for first in 0..2 {
+        let (space, [mut hill, mut brook, mut north]) = admitted_twice(first);
+        share(&mut north, space, "Fractions as division");
+        talk(&mut hill, &mut brook, space);
+        talk(&mut north, &mut brook, space);
+        talk(&mut hill, &mut north, space);
+        talk(&mut hill, &mut brook, space);
+        share(&mut north, space, "Decimals");
+        talk(&mut hill, &mut north, space);
+        assert_eq!(hill.space(&space).unwrap().frontier().entries(), 2);
+        assert_eq!(north.space(&space).unwrap().charter().resolved().role(&north.school()), Some(Role::Contributor));
+    }
+}
+
+#[test]
+fn a_reader_that_becomes_a_steward_can_write() {
+    let (mut hill, mut brook) = (school(1), school(2));
+    let space = hill.found("The Brook Cluster").unwrap();
+    hill.flush().unwrap();
+    let ticket = hill.invite(space, Role::Reader, Millis(1_000), Vec::new()).unwrap();
+    let (_, charter) = hill.redeem(&brook.redemption(&ticket), brook.device(), Millis(0)).unwrap();
+    hill.flush().unwrap();
+    brook.join(&ticket, charter).unwrap();
+    hill.promote(space, brook.school()).unwrap();
+    hill.flush().unwrap();
+    brook.flush().unwrap();
+    talk(&mut hill, &mut brook, space);
+    share(&mut brook, space, "Fractions as division");
+    talk(&mut hill, &mut brook, space);
+    assert_eq!(hill.space(&space).unwrap().frontier().entries(), 1);
 }

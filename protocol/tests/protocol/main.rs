@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod attack;
 mod charter;
 mod exchange;
 mod hostile_peer;
@@ -11,3 +12,4 @@ mod record_hostile;
 mod record_merge;
 mod schools;
 mod support;
+mod vectors;

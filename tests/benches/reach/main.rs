@@ -4,6 +4,9 @@
 //! next; the ratios to the limits do. `STAFFROOM_LESSONS` sets how many lessons of our own are
 //! made where the corpus is not beside the project.
 
+#![allow(clippy::cast_precision_loss, reason = "figures for people")]
+#![allow(clippy::print_stdout, reason = "a table is what this program is for")]
+
 mod bare;
 mod live;
 mod processes;

@@ -116,7 +116,7 @@ fn pair(folder: &Path, file: &str, count: u64) {
         "open after kill -9",
         ms(again.opened),
         "ms",
-        &format!("with {:?} for the kill", begun.elapsed() - again.opened),
+        &format!("with {:?} for the kill", begun.elapsed().saturating_sub(again.opened)),
     );
 }
 

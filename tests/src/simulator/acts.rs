@@ -38,7 +38,7 @@ impl World {
             40..85 => self.edit(number, space),
             85..93 => self.open_form(number, space),
             93..96 => self.promote(number, space),
-            96..98 => self.seek_entry(number, space),
+            96..98 if self.clusters.contains(&space) => self.seek_entry(number, space),
             _ => self.use_some_ticket(number),
         }
     }
@@ -108,10 +108,11 @@ impl World {
         }
     }
 
-    /// A school may be refused only where it may not write.
+    /// A school may be refused only where it may not write, as far as its own node knows.
     fn refused_write(&mut self, number: usize, space: SpaceId, fault: &EditFault) -> Result<(), Violation> {
         let school = self.nodes[number].school;
-        let may = self.model.may_write(space, school);
+        let held = self.nodes[number].replica.as_ref().and_then(|replica| replica.space(&space).ok());
+        let may = held.is_some_and(|held| held.charter().resolved().role(&school) > Some(Role::Reader));
         self.counts.one("writes refused");
         self.say(format_args!("n{number} may not write: {fault}"));
         let rightly = !may && matches!(fault, EditFault::Refused(Fault::NoRight { .. }));

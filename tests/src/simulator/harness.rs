@@ -87,7 +87,7 @@ pub fn run_seeds(first: u64, seeds: u64, plan: fn(u64) -> Plan) -> (Counts, Opti
 
 /// The one command that plays a run again.
 pub fn replay_command(failure: &Failure) -> String {
-    let nodes = if failure.nodes > 5 { " STAFFROOM_NODES=20" } else { "" };
+    let nodes = if failure.nodes > 5 { format!(" STAFFROOM_NODES={}", failure.nodes) } else { String::new() };
     format!(
         "STAFFROOM_SEED={}{nodes} cargo test --release -p staffroom-tests --test tests -- simulator::replay --exact --nocapture",
         failure.seed

@@ -8,7 +8,7 @@ use staffroom_protocol::id::{DecisionId, EntryId, OperationId, SchoolId, SpaceId
 use staffroom_protocol::log::Entry;
 use staffroom_protocol::replica::{Replica, Space};
 use staffroom_protocol::store::MemoryStore;
-use staffroom_protocol::sync::Message;
+use staffroom_protocol::sync::{Message, Session};
 
 use super::stored;
 use super::witness::{SpaceWitness, Witness};
@@ -43,7 +43,7 @@ pub(super) fn acknowledged_is_never_lost(witness: &Witness, replica: &Replica<Me
     const NAME: &str = "acknowledged_is_never_lost";
     for (id, acknowledged) in &witness.spaces {
         let charter = space_is_held(replica, *id)?.charter().whole();
-        let operations: BTreeSet<OperationId> = charter.operations.iter().map(|operation| operation.id()).collect();
+        let operations: BTreeSet<OperationId> = charter.operations.iter().map(staffroom_protocol::charter::Operation::id).collect();
         let lost = acknowledged.operations.difference(&operations).next();
         Violation::unless(lost.is_none(), NAME, || format!("operation {lost:?} of {id:?}"))?;
         let decisions = charter.decisions.len() >= acknowledged.decisions.len();
@@ -158,6 +158,20 @@ pub(super) fn one_view_per_frontier(
     let (shown, first) = *views.entry(key).or_insert((witness.shown, node));
     let found = || format!("nodes {first} and {node} hold the same of {space:?} and show something else");
     Violation::unless(shown == witness.shown, "one_view_per_frontier", found)
+}
+
+/// Where a session says that the peer has all that we hold, the peer acknowledged all of it.
+pub(super) fn in_step_is_true(ours: &Space, session: &Session, theirs: Option<&SpaceWitness>) -> Holds {
+    let standing = session.standing(ours);
+    if !standing.compared || standing.they_lack > 0 {
+        return Ok(());
+    }
+    for (writer, reach) in &ours.frontier().0 {
+        let held = theirs.and_then(|space| space.logs.get(writer)).map_or(0, |log| log.len() as u64);
+        let found = || format!("{} of {writer:?} here, {held} there: {standing:?}", reach.next);
+        Violation::unless(held >= reach.next, "in_step_is_true", found)?;
+    }
+    Ok(())
 }
 
 /// What a node sends, it acknowledged: nothing leaves before it is durable.

@@ -92,7 +92,8 @@ impl Model {
         self.tickets.get(&ticket).is_some_and(|issued| {
             issued.by == by
                 && issued.space == space
-                && issued.used_by.map_or(now_ms <= issued.expires_ms, |used_by| used_by == school)
+                && now_ms <= issued.expires_ms
+                && issued.used_by.is_none_or(|used_by| used_by == school)
         })
     }
     /// A ticket admitted a school, or was used up by one that belonged already.
@@ -123,10 +124,6 @@ impl Model {
         let held = |id: &u64| self.writes.get(id).is_some_and(|write| holds(&write.place));
         let of_record = self.writes.iter().filter(|(_, write)| write.record == record);
         of_record.filter(|(id, write)| held(id) && write.seen.iter().all(held)).map(|(id, _)| *id).collect()
-    }
-    /// Whether a school may write here, as far as is acknowledged anywhere.
-    pub(super) fn may_write(&self, space: SpaceId, school: SchoolId) -> bool {
-        self.members.get(&(space, school)).is_some_and(|rank| *rank >= CONTRIBUTOR)
     }
 
     /// All that a node did is durable.

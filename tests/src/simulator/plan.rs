@@ -75,6 +75,13 @@ impl Plan {
         Self { dials: 2 + random.place(2), pause_ms: 12_000, clusters: 1, ..plan }
     }
 
+    /// A hundred nodes.
+    pub fn huge(seed: u64) -> Self {
+        let mut random = Random::new(seed, 4);
+        let plan = Self::of(seed, 100, 120_000, &mut random);
+        Self { dials: 2, pause_ms: 20_000, clusters: 1, trouble_ms: 1_000, ..plan }
+    }
+
     fn of(seed: u64, nodes: usize, safety_ms: u64, random: &mut Random) -> Self {
         let all = [Trouble::Crash, Trouble::Partition, Trouble::ClockJump, Trouble::DiskFails, Trouble::Break];
         let troubles: Vec<Trouble> = all.into_iter().filter(|_| random.per_mille(600)).collect();

@@ -39,7 +39,7 @@ impl World {
     /// The other members of a space that a node knows of, as nodes.
     fn partners(&self, number: usize, space: SpaceId) -> Vec<usize> {
         let charter = self.nodes[number].replica.as_ref().and_then(|replica| replica.space(&space).ok());
-        let Some(charter) = charter.map(|space| space.durable_charter()) else { return Vec::new() };
+        let Some(charter) = charter.map(staffroom_protocol::replica::Space::durable_charter) else { return Vec::new() };
         let member = |node: &&super::node::Node| node.number != number && charter.school_of(&node.device).is_some();
         self.nodes.iter().filter(member).map(|node| node.number).collect()
     }
@@ -162,6 +162,10 @@ impl World {
             return Ok(());
         };
         let outputs = session.handle(input, replica, now);
+        let (space, peer) = (session.space(), self.network.get(connection).map_or(number, |c| c.ends[1 - side]));
+        if let Ok(held) = replica.space(&space) {
+            invariants::in_step_is_true(held, session, self.witnesses[peer].spaces.get(&space))?;
+        }
         if replica.is_staged() {
             self.flush_soon(number);
         }

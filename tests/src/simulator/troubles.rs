@@ -73,7 +73,7 @@ impl World {
         if self.nodes[number].replica.is_none() {
             return;
         }
-        let staged = self.nodes[number].replica.as_ref().is_some_and(|replica| replica.is_staged());
+        let staged = self.nodes[number].replica.as_ref().is_some_and(staffroom_protocol::Replica::is_staged);
         self.say(format_args!("n{number} {how}, staged: {staged}"));
         self.counts.one("crashes");
         self.counts.more("crashes with something staged", u64::from(staged));

@@ -7,6 +7,8 @@ use staffroom_protocol::charter::{Missing, Redemption, Role, Ticket};
 use staffroom_protocol::fault::Fault;
 use staffroom_protocol::id::{RecordId, SchoolId, SpaceId, TicketId};
 use staffroom_protocol::record::field::Value;
+use staffroom_protocol::store::Table;
+use staffroom_protocol::verify::verify;
 
 use super::counts::Counts;
 use super::event_log::EventLog;
@@ -239,11 +241,29 @@ impl World {
                 }
             }
         }
+        self.check_stores()?;
         self.counts.more("entries written", self.model.logs.values().map(|log| log.len() as u64).sum());
         self.counts.more("entries held", self.witnesses.iter().map(|witness| witness.held).sum());
         self.counts.more("members", self.model.members.len() as u64);
         self.counts.more("records", self.model.records.len() as u64);
         Ok(())
+    }
+
+    /// One node's store is checked as `share verify` does, and its caches are made anew: they must come
+    /// out as they were, though its entries now come in another order.
+    fn check_stores(&mut self) -> Result<(), Violation> {
+        let fault = |fault: Fault| Violation::new("stores_are_sound", fault);
+        let number = self.random.place(self.nodes.len());
+        let replica = self.nodes[number].replica.as_mut().expect("all nodes run when they agree");
+        let report = verify(replica.store(), &mut |_| ()).map_err(fault)?;
+        Violation::unless(report.wrong.is_empty(), "stores_are_sound", || format!("{:?}", report.wrong))?;
+        let before: Vec<_> =
+            replica.store().iter().map(|(table, key, value)| (table, key.to_vec(), value.to_vec())).collect();
+        replica.rebuild().and_then(|()| replica.flush()).map_err(fault)?;
+        let rows = before.iter().filter(|(table, ..)| *table != Table::Records);
+        let again = replica.store().iter().filter(|(table, ..)| *table != Table::Records);
+        let same = rows.map(|(table, key, value)| (*table, &key[..], &value[..])).eq(again);
+        Violation::unless(same, "caches_can_be_made_anew", || format!("node {number}"))
     }
 
     fn judge_node(&self, number: usize, space: SpaceId) -> Result<(), Violation> {
@@ -260,7 +280,7 @@ impl World {
         Violation::unless(members == expected, "members_are_as_expected", || format!("{members:?}, not {expected:?}"))?;
         let frontier: BTreeMap<_, _> = held.frontier().0.iter().map(|(w, r)| (*w, (r.next, r.head))).collect();
         let expected = self.model.frontier_of(space);
-        let found = || format!("node {number}: {frontier:?}, not {expected:?}");
+        let found = || format!("node {number}, {space:?}: {frontier:?}, not {expected:?}");
         Violation::unless(frontier == expected, "every_acknowledged_entry_is_everywhere", found)
     }
 

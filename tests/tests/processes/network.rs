@@ -71,7 +71,9 @@ fn a_pulled_cable_is_told_within_thirty_seconds_and_heals_by_itself() {
     let took = pulled.elapsed();
     assert!(took < Duration::from_secs(30), "told after {took:?}");
     for partner in [&told.0, &told.1] {
-        assert!(partner["last_heard"].is_string() && partner["error"].is_string(), "{partner}");
+        assert!(partner["last_heard"].is_string(), "{partner}");
+        let why = partner["error"].as_str().unwrap_or_default();
+        assert!(["no answer", "unreachable", "connection"].iter().any(|word| why.contains(word)), "why: {why}");
     }
     println!("pulled: told after {took:?}: {}", told.0["error"]);
     json(&brook, &["import", &lessons_file(folder.path(), 100)]);

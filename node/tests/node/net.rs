@@ -1,0 +1,283 @@
+//! Nodes that meet over real sockets on this machine.
+
+mod ground;
+mod throughput;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use futures::io::{AsyncReadExt, AsyncWriteExt};
+use libp2p_stream::OpenStreamError;
+use staffroom_node::api::{Answer, Code, NewRecord, PartnerState, Request, Status};
+use staffroom_node::{Home, NewSchool, Node};
+use staffroom_protocol::charter::{Role, Ticket};
+use staffroom_protocol::record::Fields;
+use staffroom_protocol::record::field::Value;
+use staffroom_protocol::sync::{Hello, Message};
+use tokio::time::{sleep, timeout};
+
+use ground::{JOIN, LOOPBACK, SYNC, School, Stranger, cable, eventually, partner, two_schools};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_nodes_exchange_records_over_tcp() {
+    let (hill, brook) = two_schools().await;
+    hill.note("Fractions with pizza").await;
+    brook.note("Reading corner").await;
+    for school in [&hill, &brook] {
+        eventually("both notes at both", Duration::from_secs(5), async || {
+            school.titles().await == ["Fractions with pizza", "Reading corner"]
+        })
+        .await;
+    }
+    hill.stop().await;
+    // A node that is switched off is named with a reason, and it does not hold the other up.
+    eventually("the reason", Duration::from_secs(10), async || {
+        partner(&brook.status().await).1.is_some_and(|why| why.starts_with("connection refused at 127.0.0.1:"))
+    })
+    .await;
+    brook.note("While they were away").await;
+    brook.stop().await;
+}
+
+/// Batches of a mebibyte, compressed, decoded and verified on other threads.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_sync_of_long_records_arrives_whole() {
+    let (hill, brook) = (School::start("Hillside Primary").await, School::start("Brook Academy").await);
+    hill.found("The Valley Cluster").await;
+    let note = |number: usize| {
+        let words: Vec<String> = (0..400).map(|word| format!("{}", number * 7919 + word * word * 104_729)).collect();
+        let fields = Fields::from([
+            ("title".to_owned(), Value::Line(format!("Note {number:04}"))),
+            ("body".to_owned(), Value::Text(words.join(" "))),
+        ]);
+        NewRecord { kind: "note".to_owned(), fields, author: "A. Teacher".to_owned(), open: None }
+    };
+    for start in (0..1000).step_by(200) {
+        let records = (start..start + 200).map(note).collect();
+        let Answer::Saved { outcomes, .. } = hill.ask(Request::Save { to: None, records }).await else { panic!() };
+        assert!(outcomes.iter().all(|outcome| outcome.reason.is_none()), "{:?}", outcomes[0]);
+    }
+    let ticket = hill.invite().await;
+    brook.ask(Request::Join { ticket }).await;
+    eventually("all notes", Duration::from_secs(30), async || brook.status().await.store.records >= 1000).await;
+    eventually("in step", Duration::from_secs(5), async || {
+        partner(&hill.status().await).0 == PartnerState::InStep
+            && partner(&brook.status().await).0 == PartnerState::InStep
+    })
+    .await;
+    let frontier = |status: &Status| status.spaces.iter().find(|s| !s.partners.is_empty()).map(|s| s.frontier.clone());
+    assert_eq!(frontier(&hill.status().await), frontier(&brook.status().await));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_used_ticket_admits_nobody_else() {
+    let (hill, brook) = (School::start("Hillside Primary").await, School::start("Brook Academy").await);
+    hill.found("The Valley Cluster").await;
+    let ticket = hill.invite().await;
+    brook.ask(Request::Join { ticket: ticket.clone() }).await;
+    let late = School::start("Late School").await;
+    let began = Instant::now();
+    let refused = late.running.ask(Request::Join { ticket }).await.expect_err("used");
+    assert_eq!(refused.code, Code::Refused);
+    assert!(refused.message.contains("used, has expired or was altered"), "{refused:?}");
+    assert!(began.elapsed() >= Duration::from_millis(250), "the answer does not tell by its time");
+    // And who was refused belongs nowhere.
+    let Answer::Clusters(clusters) = late.ask(Request::Clusters).await else { panic!("not clusters") };
+    assert!(clusters.is_empty());
+    // Nobody there: said so, with the address.
+    let mut ticket = Ticket::parse(&hill.invite().await).expect("a ticket");
+    ticket.addresses = vec!["/ip4/127.0.0.1/tcp/1".to_owned()];
+    hill.stop().await;
+    let failure = late.running.ask(Request::Join { ticket: ticket.to_text() }).await.expect_err("nobody there");
+    assert_eq!(failure.code, Code::Unreachable);
+    assert!(failure.message.contains("connection refused at 127.0.0.1:1"), "{failure:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_may_join_and_nothing_else() {
+    let (hill, _brook) = two_schools().await;
+    let mut stranger = Stranger::connect(hill.address(), [7; 32]).await.expect("connected");
+    let refused = stranger.open(SYNC).await;
+    assert!(matches!(refused, Err(OpenStreamError::UnsupportedProtocol(_))), "{refused:?}");
+    // Nonsense on the join protocol is answered like a ticket that admits nobody.
+    let mut join = stranger.open(JOIN).await.expect("open to strangers");
+    join.write_all(&[3, 0, 0, 0, 1, 2, 3]).await.expect("sent");
+    join.flush().await.expect("sent");
+    let mut answer = [0; 5];
+    join.read_exact(&mut answer).await.expect("an answer");
+    assert_eq!(answer, [1, 0, 0, 0, 1]);
+    drop(join);
+    // Who does nothing is shown out after ten seconds.
+    eventually("shown out", Duration::from_secs(13), async || stranger.is_cut()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_leave_room_for_members() {
+    let (hill, brook) = two_schools().await;
+    let mut strangers = Vec::new();
+    let mut refused = 0;
+    for seed in 100..120 {
+        match Stranger::connect(hill.address(), [seed; 32]).await {
+            Ok(stranger) => strangers.push(stranger),
+            Err(_) => refused += 1,
+        }
+    }
+    // Noise ends before the node says no, so the dialler may see a connection that is cut at once.
+    eventually("four are refused", Duration::from_secs(5), async || {
+        refused + strangers.iter().filter(|stranger| stranger.is_cut()).count() == 4
+    })
+    .await;
+    assert_eq!(partner(&brook.status().await).0, PartnerState::InStep);
+    brook.running.stop().await;
+    eventually("gone", Duration::from_secs(5), async || partner(&hill.status().await).0 == PartnerState::Unheard).await;
+    let again =
+        brook.node.as_ref().expect("open").run(Some(vec![LOOPBACK.to_owned()]), Some(false)).await.expect("run again");
+    eventually("back among strangers", Duration::from_secs(5), async || {
+        partner(&hill.status().await).0 == PartnerState::InStep
+    })
+    .await;
+    again.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_or_oversized_frame_is_cut_off() {
+    let hill = School::start("Hillside Primary").await;
+    hill.found("The Valley Cluster").await;
+    let mut stranger = Stranger::connect(hill.address(), [9; 32]).await.expect("connected");
+    // A length of 4 GiB is refused, and refused in the one way.
+    let mut join = stranger.open(JOIN).await.expect("open to strangers");
+    join.write_all(&u32::MAX.to_le_bytes()).await.expect("sent");
+    join.flush().await.expect("sent");
+    let mut answer = [0; 5];
+    timeout(Duration::from_secs(2), join.read_exact(&mut answer)).await.expect("in time").expect("an answer");
+    assert_eq!(answer, [1, 0, 0, 0, 1]);
+    drop(join);
+    // One byte a second: after ten seconds the question is taken for none.
+    let join = loop {
+        match stranger.open(JOIN).await {
+            Ok(stream) => break stream,
+            Err(_) => sleep(Duration::from_millis(100)).await,
+        }
+    };
+    let began = Instant::now();
+    let (mut read, mut write) = join.split();
+    let dripping = tokio::spawn(async move {
+        write.write_all(&[200, 0, 0, 0]).await.ok();
+        while write.write_all(&[0]).await.is_ok() && write.flush().await.is_ok() {
+            sleep(Duration::from_secs(1)).await;
+        }
+    });
+    timeout(Duration::from_secs(15), read.read_exact(&mut answer)).await.expect("in time").expect("an answer");
+    assert_eq!(answer, [1, 0, 0, 0, 1]);
+    assert!(began.elapsed() >= Duration::from_secs(9), "cut after {:?}", began.elapsed());
+    dripping.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_in_use_is_named() {
+    let hill = School::start("Hillside Primary").await;
+    let taken = hill.address().to_string();
+    let taken = taken.split("/p2p/").next().expect("an address").to_owned();
+    let folder = tempfile::tempdir().expect("a folder");
+    let home = Home::at(folder.path());
+    home.set_up(&NewSchool { name: "Brook Academy".to_owned(), ..NewSchool::default() }).expect("set up");
+    let node = Node::open(&home).expect("open");
+    let Err(failure) = node.run(Some(vec![taken.clone()]), Some(false)).await else { panic!("it listens twice") };
+    tokio::task::block_in_place(|| drop(node));
+    assert_eq!(failure.message, format!("cannot listen on {taken}: address in use"));
+    assert!(failure.hints[0].contains("--listen"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_connection_carries_several_clusters() {
+    let (hill, brook) = two_schools().await;
+    hill.found("The Coast Cluster").await;
+    let cluster = Some("The Coast Cluster".to_owned());
+    let invite = Request::Invite { cluster, role: Role::Reader, expires_in: 3600 };
+    let Answer::Ticket { ticket, .. } = hill.ask(invite).await else { panic!("not a ticket") };
+    brook.ask(Request::Join { ticket }).await;
+    for school in [&hill, &brook] {
+        eventually("both in step", Duration::from_secs(10), async || {
+            let status = school.status().await;
+            let partners: Vec<_> = status.spaces.iter().flat_map(|space| &space.partners).collect();
+            partners.len() == 2 && partners.iter().all(|partner| partner.state == PartnerState::InStep)
+        })
+        .await;
+    }
+}
+
+/// A member that says Hello and then one byte a second: it is cut off, by name, and nobody else is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frame_that_drips_ends_its_own_session() {
+    let (hill, brook) = two_schools().await;
+    let seed = brook.seed();
+    let space = hill.status().await.spaces.iter().find(|space| !space.partners.is_empty()).expect("a cluster").id;
+    drop(brook);
+    let mut member = Stranger::connect(hill.address(), seed).await.expect("connected");
+    let stream = member.open(SYNC).await.expect("open to members");
+    let (mut read, mut write) = stream.split();
+    let hello = Hello { version: 0, space, charter: [0; 32], frontier: [0; 32], credit: 4, answer: true };
+    let hello = staffroom_protocol::sync::encode(&Message::Hello(hello));
+    write.write_all(&u32::try_from(hello.len()).expect("small").to_le_bytes()).await.expect("sent");
+    write.write_all(&hello).await.expect("sent");
+    let began = Instant::now();
+    let dripping = tokio::spawn(async move {
+        write.write_all(&[0, 2, 0, 0]).await.ok();
+        while write.write_all(&[0]).await.is_ok() && write.flush().await.is_ok() {
+            sleep(Duration::from_secs(1)).await;
+        }
+    });
+    let mut rest = Vec::new();
+    timeout(Duration::from_secs(45), read.read_to_end(&mut rest)).await.expect("cut off").ok();
+    assert!(began.elapsed() > Duration::from_secs(28), "after {:?}", began.elapsed());
+    eventually("the reason", Duration::from_secs(2), async || {
+        partner(&hill.status().await).1.is_some_and(|why| why.contains("a frame came too slowly"))
+    })
+    .await;
+    dripping.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pulled_cable_is_noticed_and_idle_partners_stay_connected() {
+    let (hill, brook) = (School::start("Hillside Primary").await, School::start("Brook Academy").await);
+    hill.found("The Valley Cluster").await;
+    let port = hill.address().iter().find_map(|part| match part {
+        libp2p::multiaddr::Protocol::Tcp(port) => Some(port),
+        _ => None,
+    });
+    let pulled = Arc::new(AtomicBool::new(false));
+    let (address, cable) = cable(format!("127.0.0.1:{}", port.expect("a port")), pulled.clone()).await;
+    let mut ticket = Ticket::parse(&hill.invite().await).expect("a ticket");
+    ticket.addresses = vec![address];
+    brook.ask(Request::Join { ticket: ticket.to_text() }).await;
+    // Idle for longer than a dead line may be silent: heartbeats keep it.
+    sleep(Duration::from_secs(22)).await;
+    for school in [&hill, &brook] {
+        assert_eq!(partner(&school.status().await).0, PartnerState::InStep);
+    }
+    pulled.store(true, Ordering::Relaxed);
+    timeout(Duration::from_secs(25), cable).await.expect("noticed in time").expect("the cable");
+    eventually("connected anew", Duration::from_secs(10), async || {
+        partner(&hill.status().await).0 == PartnerState::InStep
+            && partner(&brook.status().await).0 == PartnerState::InStep
+    })
+    .await;
+}
+
+/// Needs multicast on a real interface: `cargo test -- --ignored`.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a network with multicast"]
+async fn partners_that_moved_meet_on_the_local_network() {
+    let (hill, brook) = two_schools().await;
+    for school in [&hill, &brook] {
+        school.running.stop().await;
+    }
+    let anywhere = || Some(vec!["/ip4/0.0.0.0/tcp/0".to_owned()]);
+    let one = hill.node.as_ref().expect("open").run(anywhere(), Some(true)).await.expect("run");
+    let other = brook.node.as_ref().expect("open").run(anywhere(), Some(true)).await.expect("run");
+    eventually("found", Duration::from_secs(20), async || partner(&hill.status().await).0 == PartnerState::InStep)
+        .await;
+    one.stop().await;
+    other.stop().await;
+}

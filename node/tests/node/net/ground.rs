@@ -1,0 +1,204 @@
+//! What the tests of the network stand on: schools, strangers, a cable to pull.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use libp2p::swarm::{StreamProtocol, SwarmEvent};
+use libp2p::{Multiaddr, PeerId, Swarm, SwarmBuilder, noise, tcp, yamux};
+use libp2p_stream::{Control, OpenStreamError};
+use staffroom_node::api::{Answer, Filter, NewRecord, PartnerState, Request, Status};
+use staffroom_node::{Home, NewSchool, Node, Running};
+use staffroom_protocol::charter::Role;
+use staffroom_protocol::record::Fields;
+use staffroom_protocol::record::field::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{sleep, timeout};
+
+pub(super) const SYNC: StreamProtocol = StreamProtocol::new("/staffroom/sync/1");
+pub(super) const JOIN: StreamProtocol = StreamProtocol::new("/staffroom/join/1");
+pub(super) const LOOPBACK: &str = "/ip4/127.0.0.1/tcp/0";
+
+/// A school with a running node.
+pub(super) struct School {
+    pub(super) running: Running,
+    pub(super) node: Option<Node>,
+    folder: TempDir,
+}
+
+impl School {
+    pub(super) async fn start(name: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let home = Home::at(folder.path());
+        home.set_up(&NewSchool { name: name.to_owned(), ..NewSchool::default() }).expect("set up");
+        let node = Node::open(&home).expect("open");
+        let running = node.run(Some(vec![LOOPBACK.to_owned()]), Some(false)).await.expect("run");
+        Self { running, node: Some(node), folder }
+    }
+    pub(super) async fn ask(&self, request: Request) -> Answer {
+        self.running.ask(request).await.expect("an answer")
+    }
+    pub(super) async fn status(&self) -> Status {
+        match self.ask(Request::Status).await {
+            Answer::Status(status) => *status,
+            other => panic!("not a status: {other:?}"),
+        }
+    }
+    pub(super) async fn found(&self, name: &str) {
+        self.ask(Request::CreateCluster { name: name.to_owned() }).await;
+    }
+    pub(super) async fn invite(&self) -> String {
+        let invite = Request::Invite { cluster: None, role: Role::Contributor, expires_in: 3600 };
+        match self.ask(invite).await {
+            Answer::Ticket { ticket, .. } => ticket,
+            other => panic!("not a ticket: {other:?}"),
+        }
+    }
+    pub(super) async fn note(&self, title: &str) {
+        let fields = Fields::from([("title".to_owned(), Value::Line(title.to_owned()))]);
+        let record = NewRecord { kind: "note".to_owned(), fields, author: "A. Teacher".to_owned(), open: None };
+        self.ask(Request::Save { to: None, records: vec![record] }).await;
+    }
+    pub(super) async fn titles(&self) -> Vec<String> {
+        let filter = Filter { kind: Some("note".to_owned()), ..Filter::default() };
+        let Answer::List(found) = self.ask(Request::List(filter)).await else { panic!("not a list") };
+        let title = |fields: &Fields| fields.get("title").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let mut titles: Vec<String> = found.iter().map(|summary| title(&summary.fields)).collect();
+        titles.sort();
+        titles
+    }
+    /// The seed of its device's key.
+    pub(super) fn seed(&self) -> [u8; 32] {
+        let text = std::fs::read_to_string(self.folder.path().join("secrets/device.key")).expect("the key");
+        staffroom_protocol::id::from_text(text.trim()).and_then(|bytes| bytes.try_into().ok()).expect("32 bytes")
+    }
+    /// Where a stranger would dial it.
+    pub(super) fn address(&self) -> Multiaddr {
+        self.running.listen()[0].parse().expect("an address")
+    }
+    pub(super) async fn stop(self) {
+        self.running.stop().await;
+    }
+}
+
+impl Drop for School {
+    fn drop(&mut self) {
+        tokio::task::block_in_place(|| drop(self.node.take()));
+    }
+}
+
+/// Waits until something holds, or says what did not.
+pub(super) async fn eventually(what: &str, within: Duration, mut holds: impl AsyncFnMut() -> bool) {
+    let began = Instant::now();
+    while !holds().await {
+        assert!(began.elapsed() < within, "{what} did not happen within {within:?}");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+pub(super) fn partner(status: &Status) -> (PartnerState, Option<String>) {
+    let all: Vec<_> = status.spaces.iter().flat_map(|space| &space.partners).collect();
+    assert_eq!(all.len(), 1, "one partner: {all:?}");
+    (all[0].state, all[0].error.clone())
+}
+
+/// Two schools of one cluster, in step.
+pub(super) async fn two_schools() -> (School, School) {
+    let (hill, brook) = (School::start("Hillside Primary").await, School::start("Brook Academy").await);
+    hill.found("The Valley Cluster").await;
+    let ticket = hill.invite().await;
+    brook.ask(Request::Join { ticket }).await;
+    for school in [&hill, &brook] {
+        eventually("in step", Duration::from_secs(10), async || {
+            partner(&school.status().await).0 == PartnerState::InStep
+        })
+        .await;
+    }
+    (hill, brook)
+}
+
+/// Somebody with libp2p and a key of their own.
+pub(super) struct Stranger {
+    control: Control,
+    peer: PeerId,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Stranger {
+    /// Connects with the key that this seed gives.
+    pub(super) async fn connect(address: Multiaddr, seed: [u8; 32]) -> Result<Self, String> {
+        let mut seed = seed;
+        let keypair = libp2p::identity::Keypair::ed25519_from_bytes(&mut seed[..]).expect("a key");
+        let mut swarm: Swarm<libp2p_stream::Behaviour> = SwarmBuilder::with_existing_identity(keypair)
+            .with_tokio()
+            .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)
+            .expect("tcp")
+            .with_behaviour(|_| libp2p_stream::Behaviour::new())
+            .expect("behaviour")
+            .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_mins(2)))
+            .build();
+        let control = swarm.behaviour().new_control();
+        swarm.dial(address).map_err(|error| error.to_string())?;
+        let connected = async {
+            loop {
+                match swarm.select_next_some().await {
+                    SwarmEvent::ConnectionEstablished { peer_id, .. } => return Ok(peer_id),
+                    SwarmEvent::OutgoingConnectionError { error, .. } => return Err(error.to_string()),
+                    _ => {}
+                }
+            }
+        };
+        let peer = timeout(Duration::from_secs(10), connected).await.expect("an outcome")?;
+        let task = tokio::spawn(async move {
+            loop {
+                if let SwarmEvent::ConnectionClosed { .. } = swarm.select_next_some().await {
+                    return;
+                }
+            }
+        });
+        Ok(Self { control, peer, task })
+    }
+    pub(super) async fn open(&mut self, protocol: StreamProtocol) -> Result<libp2p::Stream, OpenStreamError> {
+        self.control.open_stream(self.peer, protocol).await
+    }
+    /// Whether the connection is gone.
+    pub(super) fn is_cut(&self) -> bool {
+        self.task.is_finished()
+    }
+}
+
+/// Passes bytes on until it is told not to; then it keeps both connections open and says nothing.
+pub(super) async fn cable(to: String, pulled: Arc<AtomicBool>) -> (String, tokio::task::JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let task = tokio::spawn(async move {
+        let (mut near, _) = listener.accept().await.expect("a connection");
+        let mut far = TcpStream::connect(to).await.expect("a connection");
+        let (mut one, mut other) = (vec![0; 65536], vec![0; 65536]);
+        loop {
+            let (count, bytes, out) = tokio::select! {
+                count = near.read(&mut one) => (count, &one, &mut far),
+                count = far.read(&mut other) => (count, &other, &mut near),
+            };
+            let count = count.unwrap_or(0);
+            if pulled.load(Ordering::Relaxed) {
+                if count == 0 {
+                    return;
+                }
+            } else {
+                assert_ne!(count, 0, "closed before it was pulled");
+                out.write_all(&bytes[..count]).await.expect("passed on");
+            }
+        }
+    });
+    (format!("/ip4/127.0.0.1/tcp/{port}"), task)
+}

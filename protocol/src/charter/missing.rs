@@ -1,0 +1,125 @@
+//! How two nodes bring their charters level (§4.2): how far each holds it, and what the other lacks.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::decision::Complete;
+use super::operation::{Act, Operation};
+use crate::bytes;
+use crate::id::{DeviceId, SchoolId};
+use crate::identity::IdentityChain;
+use crate::limits;
+
+/// How far a node holds a charter: enough for another to send what is missing.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Positions {
+    /// How many decisions.
+    pub decisions: u32,
+    /// For each device, how many operations.
+    pub operations: BTreeMap<DeviceId, u32>,
+    /// For each school, how many links of its identity chain, the inception counted.
+    pub identities: BTreeMap<SchoolId, u32>,
+}
+
+impl Positions {
+    /// Counts these parts as held too.
+    pub fn cover(&mut self, parts: &Missing) {
+        let at_least = |held: &mut u32, n: u32| *held = (*held).max(n);
+        for complete in &parts.decisions {
+            at_least(&mut self.decisions, complete.decision.number().saturating_add(1));
+        }
+        for operation in &parts.operations {
+            at_least(self.operations.entry(operation.device()).or_default(), operation.number());
+        }
+        for chain in &parts.identities {
+            let links = u32::try_from(chain.links().len() + 1).unwrap_or(u32::MAX);
+            at_least(self.identities.entry(chain.school()).or_default(), links);
+        }
+    }
+}
+
+/// Parts of a charter: what one node sends another, and what turned out to be new.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Missing {
+    /// Identity chains, whole.
+    pub identities: Vec<IdentityChain>,
+    /// Decisions in order.
+    pub decisions: Vec<Complete>,
+    /// Operations, those of one device in order.
+    pub operations: Vec<Operation>,
+}
+
+impl Missing {
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.identities.is_empty() && self.decisions.is_empty() && self.operations.is_empty()
+    }
+    /// Splits it into parts that each fit a frame, in an order in which each can be admitted.
+    pub fn parts(self) -> Vec<Self> {
+        self.split(limits::FRAME / 2)
+    }
+
+    pub(super) fn split(self, room: usize) -> Vec<Self> {
+        let mut parts = vec![Self::default()];
+        let mut size = 0;
+        for unit in self.units() {
+            let bytes = bytes::encode(&unit).len();
+            size += bytes;
+            if size > room && !parts.last().is_some_and(Self::is_empty) {
+                parts.push(Self::default());
+                size = bytes;
+            }
+            if let Some(part) = parts.last_mut() {
+                part.identities.extend(unit.identities);
+                part.decisions.extend(unit.decisions);
+                part.operations.extend(unit.operations);
+            }
+        }
+        parts
+    }
+
+    /// One decision or operation each, with the identity chains that it is the first to speak of: a
+    /// chain that nothing speaks of is not kept. Before a decision comes what was anchored below it.
+    fn units(self) -> Vec<Self> {
+        let mut chains: BTreeMap<SchoolId, IdentityChain> =
+            self.identities.into_iter().map(|chain| (chain.school(), chain)).collect();
+        let mut operations = in_order(self.operations).into_iter().peekable();
+        let mut units = Vec::new();
+        let mut push_operations = |units: &mut Vec<Self>, chains: &mut BTreeMap<_, _>, below: u64| {
+            while let Some((_, operation)) = operations.next_if(|(anchor, _)| u64::from(*anchor) < below) {
+                let admitted = match operation.act() {
+                    Act::Admit(admission) => Some(admission.school),
+                    _ => None,
+                };
+                let named = [Some(operation.school()), admitted].into_iter().flatten();
+                let identities = named.filter_map(|school| chains.remove(&school)).collect();
+                units.push(Self { identities, operations: vec![operation], ..Self::default() });
+            }
+        };
+        for complete in self.decisions {
+            push_operations(&mut units, &mut chains, complete.decision.number().into());
+            let founder = complete.decision.signers().first().filter(|_| complete.decision.number() == 0);
+            let identities = founder.and_then(|(school, _)| chains.remove(school)).into_iter().collect();
+            units.push(Self { identities, decisions: vec![complete], ..Self::default() });
+        }
+        push_operations(&mut units, &mut chains, u64::MAX);
+        // Chains that grew, of schools that are known.
+        units.extend(chains.into_values().map(|chain| Self { identities: vec![chain], ..Self::default() }));
+        units
+    }
+}
+
+/// Operations by the decisions that they are anchored at, each with that decision's number, those of
+/// one device in their order whatever they say of their anchors.
+pub(super) fn in_order(operations: Vec<Operation>) -> Vec<(u32, Operation)> {
+    let mut highest: BTreeMap<DeviceId, u32> = BTreeMap::new();
+    let anchored = |operation: Operation| {
+        let anchor = highest.entry(operation.device()).or_default();
+        *anchor = operation.header().anchor.0.max(*anchor);
+        (*anchor, operation)
+    };
+    let mut operations: Vec<(u32, Operation)> = operations.into_iter().map(anchored).collect();
+    operations.sort_by_key(|(anchor, _)| *anchor);
+    operations
+}
