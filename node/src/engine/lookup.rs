@@ -31,7 +31,7 @@ pub(super) fn status(desk: &Desk) -> Result<Status, Failure> {
         entries: desk.replica.spaces().map(|(_, space)| space.frontier().entries()).sum(),
         bytes: std::fs::metadata(&desk.path).map_or(0, |file| file.len()),
         quarantined,
-        forks: 0,
+        forks: desk.links.disputed().len() as u64,
     };
     Ok(Status {
         school,
