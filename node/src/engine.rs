@@ -11,9 +11,11 @@
 //! ```
 
 mod desk;
+mod dispatch;
 mod handlers;
 mod links;
 mod lookup;
+mod names;
 
 use std::path::PathBuf;
 use std::thread;

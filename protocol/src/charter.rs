@@ -9,11 +9,13 @@ mod held;
 mod missing;
 mod operation;
 mod resolve;
+mod role;
 mod ticket;
 
 pub use decision::{Body, Complete, Decision, Founding, Vote};
 pub use held::{Actor, Charter};
 pub use missing::{Missing, Positions};
 pub use operation::{Act, Admission, Enrolment, Operation, Retirement};
-pub use resolve::{Cut, Member, Resolved, Role, Writer, resolve};
+pub use resolve::{Cut, Member, Resolved, Writer, resolve};
+pub use role::Role;
 pub use ticket::{Invitation, NotATicket, Redemption, Ticket};

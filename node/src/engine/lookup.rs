@@ -6,8 +6,8 @@ use staffroom_protocol::record::Card;
 use staffroom_protocol::replica::Space;
 use staffroom_protocol::store::{Read as _, Table};
 
-use super::desk::{Desk, school_name};
-use super::handlers::{failed, record, space, space_name};
+use super::desk::Desk;
+use super::names::{failed, record, school_name, space, space_name};
 use crate::api::{
     Cluster, Failure, Filter, Member, Partner, PartnerState, Record, SpaceStatus, Status, StoreStatus, Summary,
 };
@@ -207,8 +207,8 @@ fn summary(desk: &Desk, snapshot: &Snapshot, card: Card) -> Summary {
 
 /// One record in full.
 pub(super) fn show(desk: &Desk, asked: &str) -> Result<Record, Failure> {
-    let id = record(desk, asked)?;
     let snapshot = desk.snapshot()?;
+    let id = record(&snapshot, asked)?;
     let found = Catalogue(&snapshot).record(&id).map_err(failed)?;
     let found = found
         .ok_or_else(|| Failure::new(crate::api::Code::NotFound, format!("record {asked} is not here in full yet")))?;

@@ -15,7 +15,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::resolve::Role;
+use super::role::Role;
 use crate::bytes::{Reader, Writer};
 use crate::fault::Fault;
 use crate::id::{DecisionId, DeviceId, EntryId, LinkId, OperationId, SchoolId, SpaceId, TicketId, WriterId};

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::resolve::Role;
+use super::role::Role;
 use crate::bytes;
 use crate::hash;
 use crate::id::{self, DecisionId, DeviceId, SchoolId, SpaceId, TicketId};

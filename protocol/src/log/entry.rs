@@ -165,6 +165,11 @@ impl Header {
         Ok(())
     }
 
+    /// Whether it commits to this payload.
+    pub fn commits_to(&self, payload: &Payload) -> bool {
+        payload.length() == self.length && payload.commitment() == self.commitment
+    }
+
     /// The id of the record that an entry at this place begins.
     pub fn record_at(space: SpaceId, writer: WriterId, seq: u64) -> RecordId {
         RecordId(hash::RECORD.hash(&[&space.0, &writer.0, &seq.to_le_bytes()]))
@@ -202,7 +207,7 @@ impl Entry {
         }
         let header = Header::parse(bytes)?;
         let id = EntryId(hash::ENTRY.hash(&[bytes]));
-        if payload.as_ref().is_some_and(|payload| !payload.matches(&header)) {
+        if payload.as_ref().is_some_and(|payload| !header.commits_to(payload)) {
             return Err(Fault::Payload(id));
         }
         Ok(Self { header, id, signed: signed.to_vec(), payload })

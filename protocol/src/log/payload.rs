@@ -7,7 +7,6 @@
 //! | author | at most 200 |
 //! | change | the rest |
 
-use super::entry::Header;
 use crate::bytes::{Reader, Writer};
 use crate::fault::Fault;
 use crate::{hash, limits};
@@ -41,10 +40,6 @@ impl Payload {
     /// Its bytes.
     pub fn length(&self) -> u32 {
         u32::try_from(self.0.len()).unwrap_or(u32::MAX)
-    }
-    /// Whether a header commits to it.
-    pub fn matches(&self, header: &Header) -> bool {
-        self.length() == header.length && self.commitment() == header.commitment
     }
     /// The author's name and the change.
     pub fn read(&self) -> Result<(&str, &[u8]), Fault> {
