@@ -43,7 +43,8 @@ pub(super) fn acknowledged_is_never_lost(witness: &Witness, replica: &Replica<Me
     const NAME: &str = "acknowledged_is_never_lost";
     for (id, acknowledged) in &witness.spaces {
         let charter = space_is_held(replica, *id)?.charter().whole();
-        let operations: BTreeSet<OperationId> = charter.operations.iter().map(staffroom_protocol::charter::Operation::id).collect();
+        let operations: BTreeSet<OperationId> =
+            charter.operations.iter().map(staffroom_protocol::charter::Operation::id).collect();
         let lost = acknowledged.operations.difference(&operations).next();
         Violation::unless(lost.is_none(), NAME, || format!("operation {lost:?} of {id:?}"))?;
         let decisions = charter.decisions.len() >= acknowledged.decisions.len();

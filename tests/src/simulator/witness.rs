@@ -53,7 +53,8 @@ impl SpaceWitness {
     fn take_charter(&mut self, charter: &Charter) -> Result<(), Violation> {
         let whole = charter.whole();
         let decisions: Vec<DecisionId> = whole.decisions.iter().map(|complete| complete.decision.id()).collect();
-        let operations: BTreeSet<OperationId> = whole.operations.iter().map(staffroom_protocol::charter::Operation::id).collect();
+        let operations: BTreeSet<OperationId> =
+            whole.operations.iter().map(staffroom_protocol::charter::Operation::id).collect();
         invariants::charter_never_goes_back(self, &decisions, &operations)?;
         (self.decisions, self.operations, self.charter) = (decisions, operations, charter.hash());
         Ok(())
