@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
-use staffroom_node::api::{Answer, Done as Outcomes, Failure, Named, NewRecord, Outcome, Request};
+use staffroom_node::api::{Answer, Code, Done as Outcomes, Failure, Named, NewRecord, Outcome, Request};
 use staffroom_node::exchange::{Draft, Refusal};
 use staffroom_protocol::id::{SchoolId, SpaceId};
 
@@ -189,10 +189,18 @@ impl<'a> Saver<'a> {
         Ok(())
     }
 
-    /// Saves one record. It is the only one, so what is refused is the failure.
+    /// Saves the only record there is, and tells the sums like a longer list.
     pub(crate) fn one(&mut self, item: Item) -> Done {
         self.save(vec![item])?;
         self.finish(self.sentence())
+    }
+    /// Saves one record that was made by hand: one document as JSON, and what is refused is the failure.
+    pub(crate) fn made(&mut self, item: Item) -> Done {
+        self.save(vec![item])?;
+        if let Some(refused) = self.refused.pop() {
+            return Err(Failure::new(Code::Refused, refused.reason.unwrap_or_default()).into());
+        }
+        self.out.remark(&self.sentence().unwrap_or_default())
     }
 
     fn tell(&mut self, outcome: Outcome) -> Done {
@@ -277,7 +285,7 @@ impl<'a> Saver<'a> {
 ///
 /// A bare name would make two files `plan.md` of two folders one record; the whole absolute path would
 /// tell partners how our disk is laid out.
-pub(crate) fn source_of(path: &std::path::Path) -> String {
+fn source_of(path: &std::path::Path) -> String {
     use std::path::Component;
     let names: Vec<String> = path
         .components()
@@ -289,6 +297,17 @@ pub(crate) fn source_of(path: &std::path::Path) -> String {
     let outside = path.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir));
     let from = if outside { names.len().saturating_sub(2) } else { 0 };
     names[from..].join("/")
+}
+
+/// The `source` of a file that was given by itself, or of one `under` a folder that was given: so two
+/// folders `week1` of two subjects do not share their records.
+pub(crate) fn source_under(given: &std::path::Path, under: Option<&str>) -> String {
+    let base = source_of(given);
+    match under {
+        Some(under) if base.is_empty() => under.to_owned(),
+        Some(under) => format!("{base}/{under}"),
+        None => base,
+    }
 }
 
 /// The `source` of an imported line that names none: a hash of what it says, so that the same line
@@ -319,5 +338,8 @@ mod tests {
         assert_eq!(source("/home/b/maths/plan.md"), "maths/plan.md");
         assert_eq!(source("../music/plan.md"), "music/plan.md");
         assert_eq!(source("a/b/c/plan.md"), "a/b/c/plan.md");
+        assert_eq!(source_under(Path::new("maths/week1"), Some("mon/plan.md")), "maths/week1/mon/plan.md");
+        assert_eq!(source_under(Path::new("/home/b/music/week1/"), Some("plan.md")), "music/week1/plan.md");
+        assert_eq!(source_under(Path::new("."), Some("plan.md")), "plan.md");
     }
 }

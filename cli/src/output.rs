@@ -129,10 +129,10 @@ pub(crate) fn one_line(text: &str) -> String {
 
 /// JSON with such characters as escapes; the same document. They stand in strings only.
 fn escaped(json: &str) -> Cow<'_, str> {
+    use std::fmt::Write as _;
     if !json.contains(is_harmful) {
         return Cow::Borrowed(json);
     }
-    use std::fmt::Write as _;
     let mut out = String::with_capacity(json.len() + 64);
     for c in json.chars() {
         if is_harmful(c) {

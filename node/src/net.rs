@@ -160,8 +160,8 @@ impl Shared {
 }
 
 /// The failure of an address that cannot be listened on.
-fn cannot_listen(address: &str, why: &str) -> Failure {
-    Failure::new(Code::Failed, format!("cannot listen on {address}: {why}"))
+fn cannot_listen(code: Code, address: &str, why: &str) -> Failure {
+    Failure::new(code, format!("cannot listen on {address}: {why}"))
         .hint("choose another address with `--listen`, for example `--listen /ip4/0.0.0.0/tcp/4961`")
 }
 

@@ -72,8 +72,8 @@ fn read(page: &str) -> Vec<Step> {
         let fence = |(_, line): &(usize, &str)| line.trim_end() != "```";
         let block: Vec<(usize, &str)> = lines.by_ref().take_while(fence).collect();
         if let Some(name) = file.take() {
-            let text: String = block.iter().map(|(_, line)| format!("{line}\n")).collect();
-            steps.push(Step::File(name, text));
+            let lines: Vec<&str> = block.iter().map(|(_, line)| *line).chain([""]).collect();
+            steps.push(Step::File(name, lines.join("\n")));
         } else if language == "console" {
             steps.extend(commands(&block).into_iter().map(Step::Command));
         }
@@ -183,7 +183,7 @@ impl Runner<'_> {
             self.bound = bound.clone();
             return Ok(());
         }
-        let indented = |lines: &[&str]| lines.iter().map(|line| format!("    {line}\n")).collect::<String>();
+        let indented = |lines: &[&str]| lines.iter().flat_map(|line| ["    ", line, "\n"]).collect::<String>();
         let expected: Vec<&str> = shown.output.iter().map(String::as_str).collect();
         Err(format!(
             "line {}: $ {}\n  shown, with exit code {}:\n{}  printed, with exit code {exit}:\n{}",

@@ -130,7 +130,7 @@ impl New {
         let open = Editors::open(self.editable_by);
         let record = NewRecord { kind: self.kind.name.to_owned(), fields, author, open };
         let mut saver = Saver::new(client, to, &context.out);
-        saver.one(Item::Record(record, Vec::new()))
+        saver.made(Item::Record(record, Vec::new()))
     }
 }
 

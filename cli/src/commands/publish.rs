@@ -11,7 +11,7 @@ use staffroom_protocol::record::field::Value;
 use staffroom_protocol::record::kind::Kind;
 
 use super::{Author, Editors};
-use crate::batch::{Destination, Item, Saver, refused, shown, source_of};
+use crate::batch::{Destination, Item, Saver, refused, shown, source_under};
 use crate::client::Client;
 use crate::context::Context;
 use crate::failure::{Done, failed, unexpected, usage};
@@ -147,8 +147,9 @@ impl Publish {
         match folder::read(plan, file, options) {
             Ok(_) if is_blank(file) => Item::Refused(refused("resource", "", format!("{source}: is empty"))),
             Ok(mut draft) => {
-                if plan.prefix.is_none() && draft.source() == source {
-                    draft.fields.insert("source".to_owned(), Value::Line(source_of(given)));
+                if draft.source() == source {
+                    let under = plan.prefix.as_ref().and_then(|_| source.split_once('/')).map(|(_, under)| under);
+                    draft.fields.insert("source".to_owned(), Value::Line(source_under(given, under)));
                 }
                 Item::of(draft, author, Editors::open(self.editable_by), own)
             }

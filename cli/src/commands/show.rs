@@ -106,9 +106,9 @@ fn heading(out: &Output, record: &Record) -> Done {
     out.say(&format!("{kind} {}, {who}{school}, {place}{editable}", short(&summary.id)))?;
     let mut times = format!("shared {}", when::moment(summary.created, &now));
     if let Some(last) = record.history.last().filter(|_| record.history.len() > 1) {
-        let person = if last.author.is_empty() { String::new() } else { format!(" by {},", one_line(&last.author)) };
+        let person = if last.author.is_empty() { String::new() } else { format!("{}, ", one_line(&last.author)) };
         let when = when::moment(last.at, &now);
-        times = format!("{times}; changed {when}{person} {}", one_line(&last.school.name));
+        times = format!("{times}; changed {when} by {person}{}", one_line(&last.school.name));
     }
     out.say(&times)?;
     if let Some(fault) = &record.local_fault {

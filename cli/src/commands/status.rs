@@ -103,14 +103,15 @@ pub(super) fn line(partner: &Partner, now: &Zoned) -> String {
 mod tests {
     use super::*;
     use staffroom_node::api::Named;
+    use staffroom_protocol::id::{DeviceId, SchoolId};
 
     #[test]
     fn partners_are_told_in_one_line() {
         let now: Zoned = "2026-11-22T18:00:00+00:00[Europe/London]".parse().unwrap_or_default();
         let heard = when::millis_of("2026-11-17T14:02:00+00:00[Europe/London]");
         let partner = |state, missing, last_heard, error: Option<&str>| Partner {
-            school: Named { id: Default::default(), name: "Brook".to_owned() },
-            device: Default::default(),
+            school: Named { id: SchoolId::default(), name: "Brook".to_owned() },
+            device: DeviceId::default(),
             state,
             missing,
             last_heard,

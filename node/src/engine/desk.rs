@@ -166,7 +166,11 @@ impl Desk {
                     let profile = catalogue.profile(id, school).ok().flatten();
                     profile.map(|card| card.set("addresses").to_vec()).unwrap_or_default()
                 };
-                let devices = charter.identities().get(school).map(staffroom_protocol::identity::IdentityChain::devices).unwrap_or_default();
+                let devices = charter
+                    .identities()
+                    .get(school)
+                    .map(staffroom_protocol::identity::IdentityChain::devices)
+                    .unwrap_or_default();
                 for device in devices.into_keys().filter(|device| *device != ours) {
                     let linked = self.links.session(id, &device).is_some();
                     all.push(Partnership { space: *id, school: *school, device, addresses: addresses(), linked });

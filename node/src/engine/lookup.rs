@@ -31,7 +31,7 @@ pub(super) fn status(desk: &Desk) -> Result<Status, Failure> {
         entries: desk.replica.spaces().map(|(_, space)| space.frontier().entries()).sum(),
         bytes: std::fs::metadata(&desk.path).map_or(0, |file| file.len()),
         quarantined,
-        forks: 0,
+        forks: desk.links.disputed().len() as u64,
     };
     Ok(Status {
         school,
@@ -45,7 +45,9 @@ pub(super) fn status(desk: &Desk) -> Result<Status, Failure> {
 
 fn space_status(desk: &Desk, snapshot: &Snapshot, id: &SpaceId, space: &Space) -> SpaceStatus {
     let charter = space.durable_charter();
-    let devices = |school: &SchoolId| charter.identities().get(school).map(staffroom_protocol::identity::IdentityChain::devices).unwrap_or_default();
+    let devices = |school: &SchoolId| {
+        charter.identities().get(school).map(staffroom_protocol::identity::IdentityChain::devices).unwrap_or_default()
+    };
     let ours = desk.replica.device();
     let schools: Vec<SchoolId> = charter.resolved().members.keys().copied().collect();
     let partners = schools.iter().flat_map(|school| {
@@ -91,8 +93,7 @@ fn partner(desk: &Desk, snapshot: &Snapshot, space: &Space, school: &SchoolId, d
         }
     } else {
         let why = peer.error.unwrap_or_else(|| {
-            if desk.listen.is_empty() { "this node is not running" } else { "no address of it is known yet" }
-                .to_owned()
+            if desk.listen.is_empty() { "this node is not running" } else { "no address of it is known yet" }.to_owned()
         });
         Partner { school, device, state: PartnerState::Unheard, missing: 0, last_heard, error: Some(why) }
     }

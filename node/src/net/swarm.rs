@@ -21,7 +21,7 @@ use super::dialler::Report;
 use super::roster::Line;
 use super::streams::{ALIVE, Incoming, JOIN, NotOpened, SYNC};
 use super::{Shared, alive, cannot_listen, join, peer, reason, sync};
-use crate::api::Failure;
+use crate::api::{Code, Failure};
 
 /// How long a stranger may stay without joining.
 const STRANGER: Duration = Duration::from_secs(10);
@@ -84,16 +84,17 @@ impl Task {
     /// Listens on all addresses; returns once each has a socket.
     pub(super) async fn listen(&mut self, texts: &[String]) -> Result<(), Failure> {
         for text in texts {
-            let refused = |why: &str| cannot_listen(text, why);
+            let refused = |why: &str| cannot_listen(Code::Failed, text, why);
+            let wrong = |why: &str| cannot_listen(Code::Usage, text, why);
             let address: Multiaddr =
-                text.parse().map_err(|_| refused("it is not an address such as /ip4/0.0.0.0/tcp/4960"))?;
+                text.parse().map_err(|_| wrong("it is not an address such as /ip4/0.0.0.0/tcp/4960"))?;
             // libp2p shares its port with whoever asks: so ask first whether it is free.
             if let Some(socket) = socket_of(&address) {
                 TcpListener::bind(socket).map_err(|error| refused(&reason::of_io(&error)))?;
             }
             let listener = self.swarm.listen_on(address).map_err(|error| match error {
                 libp2p::TransportError::Other(error) => refused(&reason::of_io(&error)),
-                libp2p::TransportError::MultiaddrNotSupported(_) => refused("only TCP addresses can be listened on"),
+                libp2p::TransportError::MultiaddrNotSupported(_) => wrong("only TCP addresses can be listened on"),
             })?;
             let listening = async {
                 loop {

@@ -157,6 +157,10 @@ impl Session {
     pub fn peer(&self) -> DeviceId {
         self.peer
     }
+    /// The logs of which the peer holds another history than we do.
+    pub fn disputed(&self) -> impl Iterator<Item = WriterId> + '_ {
+        self.logs.iter().filter(|(_, log)| log.disputed).map(|(writer, _)| *writer)
+    }
     /// How the two stand.
     pub fn standing(&self, space: &Space) -> Standing {
         let ours = space.frontier();

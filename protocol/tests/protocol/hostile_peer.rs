@@ -4,67 +4,18 @@ use staffroom_protocol::catalogue::Catalogue;
 use staffroom_protocol::charter::{Decision, Missing};
 use staffroom_protocol::fault::Fault;
 use staffroom_protocol::id::{EntryId, RecordId, SpaceId, WriterId};
-use staffroom_protocol::identity::SecretKey;
-use staffroom_protocol::log::{Entry, EntryKind, Header, Payload};
+use staffroom_protocol::log::{Entry, EntryKind, Header};
 use staffroom_protocol::store::{Read, Table};
-use staffroom_protocol::sync::{Ended, Hello, Input, Mark, Message, Output, Run, Session, decode, encode};
-use staffroom_protocol::time::{Millis, Timestamp};
+use staffroom_protocol::sync::{Ended, Input, Mark, Message, Output, Run, decode, encode};
+use staffroom_protocol::time::Millis;
 use staffroom_protocol::verify::verify;
 
-use crate::schools::{School, admit, local, school, share, talk};
-
-/// Two schools in step, and a session of the first with the second that has heard its Hello.
-fn session() -> (School, School, SpaceId, Session) {
-    let (mut hill, mut brook) = (school(1), school(2));
-    let space = hill.found("The Brook Cluster").unwrap();
-    hill.flush().unwrap();
-    admit(&mut hill, &mut brook, space).unwrap();
-    share(&mut brook, space, "Fractions as division");
-    talk(&mut hill, &mut brook, space);
-    let mut session = Session::new(space, brook.device(), false);
-    session.handle(Input::Opened, &mut hill, Millis(10));
-    let hello = hello(&hill, space);
-    let answer = session.handle(Input::Message(hello), &mut hill, Millis(10));
-    assert!(matches!(answer[..], [Output::Send(Message::Hello(_))]), "{answer:?}");
-    (hill, brook, space, session)
-}
-
-fn hello(of: &School, space: SpaceId) -> Message {
-    let held = of.space(&space).unwrap();
-    let (charter, frontier) = (held.durable_charter().hash(), held.frontier().hash());
-    Message::Hello(Hello { version: 0, space, charter, frontier, credit: 4, answer: true })
-}
+use crate::schools::{School, admit, hello, next_header, school, session, share, sign, talk};
 
 /// An entry that the second school's writer signs at any place, about any record.
 fn entry(brook: &School, space: SpaceId, seq: u64, prev: EntryId, record: RecordId) -> Entry {
-    let writer = brook.space(&space).unwrap().own_writer();
-    let key = SecretKey::from_seed(&writer_seed(space));
-    assert_eq!(key.public::<WriterId>(), writer);
-    let payload = Payload::new([0; 16], "Ada Brook", &[1]);
-    let header = Header {
-        space,
-        writer,
-        seq,
-        prev,
-        clock: Timestamp(1),
-        kind: EntryKind::Change,
-        flags: 0,
-        rules: 0,
-        lane: 0,
-        change_seq: 1,
-        record,
-        commitment: payload.commitment(),
-        length: payload.length(),
-    };
-    Entry::sign(header, payload, &key).into_entry()
-}
-/// The seed of the second school's writer in a space, as its store derives it (§1.4).
-fn writer_seed(space: SpaceId) -> [u8; 32] {
-    blake3::Hasher::new_derive_key("staffroom 2026 writer key v1")
-        .update(&local(2).life)
-        .update(&space.0)
-        .finalize()
-        .into()
+    let header = Header { seq, prev, kind: EntryKind::Change, record, ..next_header(2, brook, space) };
+    sign(2, header, &[1]).into_entry()
 }
 
 #[test]

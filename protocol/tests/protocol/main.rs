@@ -2,9 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod attack;
 mod charter;
 mod exchange;
+mod hostile_partner;
 mod hostile_peer;
 mod record_change;
 mod record_genesis;

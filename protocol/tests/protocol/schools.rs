@@ -6,15 +6,15 @@ use staffroom_protocol::Replica;
 use staffroom_protocol::charter::Role;
 use staffroom_protocol::entropy::Entropy;
 use staffroom_protocol::fault::Fault;
-use staffroom_protocol::id::{RecordId, SpaceId};
+use staffroom_protocol::id::{RecordId, SpaceId, WriterId};
 use staffroom_protocol::identity::{IdentityChain, Inception, RecoveryCode, Rights, SecretKey};
-use staffroom_protocol::log::Entry;
+use staffroom_protocol::log::{Entry, EntryKind, Header, Payload, Verified};
 use staffroom_protocol::record::Fields;
 use staffroom_protocol::record::field::Value;
 use staffroom_protocol::replica::{Draft, Local};
 use staffroom_protocol::store::MemoryStore;
-use staffroom_protocol::sync::{Ended, Input, Message, Output, Session, decode, encode};
-use staffroom_protocol::time::Millis;
+use staffroom_protocol::sync::{Ended, Hello, Input, Message, Output, Session, decode, encode};
+use staffroom_protocol::time::{Millis, Timestamp};
 
 /// A school's replica over memory.
 pub(crate) type School = Replica<MemoryStore>;
@@ -42,6 +42,73 @@ pub(crate) fn admit(host: &mut School, joiner: &mut School, space: SpaceId) -> R
     joiner.join(&ticket, charter)?;
     joiner.flush()?;
     Ok(())
+}
+
+/// Two schools of one space, in step.
+pub(crate) fn pair() -> (School, School, SpaceId) {
+    let (mut hill, mut brook) = (school(1), school(2));
+    let space = hill.found("The Brook Cluster").unwrap();
+    hill.flush().unwrap();
+    admit(&mut hill, &mut brook, space).unwrap();
+    talk(&mut hill, &mut brook, space);
+    (hill, brook, space)
+}
+
+/// Two schools in step, and a session of the first with the second that has heard its Hello.
+pub(crate) fn session() -> (School, School, SpaceId, Session) {
+    let (mut hill, mut brook, space) = pair();
+    share(&mut brook, space, "Fractions as division");
+    talk(&mut hill, &mut brook, space);
+    let mut session = Session::new(space, brook.device(), false);
+    session.handle(Input::Opened, &mut hill, Millis(10));
+    let hello = hello(&hill, space);
+    let answer = session.handle(Input::Message(hello), &mut hill, Millis(10));
+    assert!(matches!(answer[..], [Output::Send(Message::Hello(_))]), "{answer:?}");
+    (hill, brook, space, session)
+}
+
+/// The Hello of a school that holds what `of` holds.
+pub(crate) fn hello(of: &School, space: SpaceId) -> Message {
+    let held = of.space(&space).unwrap();
+    let (charter, frontier) = (held.durable_charter().hash(), held.frontier().hash());
+    Message::Hello(Hello { version: 0, space, charter, frontier, credit: 4, answer: true })
+}
+
+/// The key of school number `n`'s writer in a space, as its store derives it (§1.4).
+fn writer_key(n: u8, space: SpaceId) -> SecretKey {
+    let mut hasher = blake3::Hasher::new_derive_key("staffroom 2026 writer key v1");
+    hasher.update(&local(n).life).update(&space.0);
+    SecretKey::from_seed(hasher.finalize().as_bytes())
+}
+
+/// The header of a genesis at the next place of school number `n`'s log, as far as `holder` holds it.
+pub(crate) fn next_header(n: u8, holder: &School, space: SpaceId) -> Header {
+    let writer: WriterId = writer_key(n, space).public();
+    let frontier = holder.space(&space).unwrap().frontier();
+    let seq = frontier.next(&writer);
+    Header {
+        space,
+        writer,
+        seq,
+        prev: frontier.head(&writer),
+        clock: Timestamp(1),
+        kind: EntryKind::Genesis,
+        flags: 0,
+        rules: 0,
+        lane: 0,
+        change_seq: 1,
+        record: Header::record_at(space, writer, seq),
+        commitment: [0; 32],
+        length: 0,
+    }
+}
+
+/// Signs any entry as school number `n`'s writer, whether an honest node would or not.
+pub(crate) fn sign(n: u8, header: Header, change: &[u8]) -> Verified {
+    let payload = Payload::new([0; 16], "Ada Brook", change);
+    let header = Header { commitment: payload.commitment(), length: payload.length(), ..header };
+    let key = writer_key(n, header.space);
+    Entry::sign(header, payload, &key)
 }
 
 /// Fields of a lesson.

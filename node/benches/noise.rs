@@ -1,20 +1,20 @@
-//! A measurement: `cargo test --release -p staffroom-node --test node throughput -- --ignored --nocapture`.
+//! How much one stream carries over loopback inside Noise and yamux: the limit of the transport.
+//!
+//! `cargo bench -p staffroom-node`
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures::StreamExt;
 use futures::io::{AsyncReadExt, AsyncWriteExt};
 use libp2p::swarm::SwarmEvent;
-use libp2p::{Swarm, SwarmBuilder, noise, tcp, yamux};
-use tokio::time::sleep;
+use libp2p::{StreamProtocol, Swarm, SwarmBuilder, noise, tcp, yamux};
 
-use super::ground::{LOOPBACK, SYNC};
+const LOOPBACK: &str = "/ip4/127.0.0.1/tcp/0";
+const SYNC: StreamProtocol = StreamProtocol::new("/staffroom/bench/1");
 
-/// How much Noise and yamux carry over loopback, with this node's settings.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "a measurement"]
-#[allow(clippy::print_stderr)]
-async fn throughput_of_one_stream() {
+#[tokio::main]
+#[allow(clippy::print_stdout, reason = "a figure is what this program is for")]
+async fn main() {
     const SIZE: usize = 512 << 20;
     let swarm = || -> Swarm<libp2p_stream::Behaviour> {
         SwarmBuilder::with_new_identity()
@@ -37,6 +37,12 @@ async fn throughput_of_one_stream() {
     let mut control = near.behaviour().new_control();
     near.add_peer_address(peer, address.clone());
     near.dial(address).expect("dialling");
+    while !near.is_connected(&peer) {
+        tokio::select! {
+            _ = near.select_next_some() => {}
+            _ = far.select_next_some() => {}
+        }
+    }
     tokio::spawn(async move {
         loop {
             far.select_next_some().await;
@@ -47,7 +53,6 @@ async fn throughput_of_one_stream() {
             near.select_next_some().await;
         }
     });
-    sleep(Duration::from_millis(300)).await;
     let sending = tokio::spawn(async move {
         let mut stream = control.open_stream(peer, SYNC).await.expect("a stream");
         let chunk = vec![7; 1 << 20];
@@ -65,7 +70,7 @@ async fn throughput_of_one_stream() {
     let (seconds, cpu) = (began.elapsed().as_secs_f64(), cpu() - used);
     sending.await.expect("sent");
     let megabytes = f64::from(u32::try_from(total >> 20).expect("small"));
-    eprintln!("{:.0} MB/s on the wall, {:.0} MB/s for each core", megabytes / seconds, megabytes / cpu);
+    println!("{:.0} MB/s on the wall, {:.0} MB/s for each core", megabytes / seconds, megabytes / cpu);
 }
 
 /// Seconds of processor time that this process used, both directions of the stream together.
