@@ -1,21 +1,21 @@
 //! One session: the conversation of two nodes about one space (§4).
 
+mod entries;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::message::{Hello, Mark, Message, Run, VERSION};
+use super::message::{Hello, Mark, Message, VERSION};
 use crate::charter::Positions;
-use crate::fault::{Blame, Fault};
+use crate::fault::Fault;
 use crate::id::{DeviceId, SpaceId, WriterId};
 use crate::limits;
 use crate::log::Verified;
-use crate::replica::{Admitted, Replica, Space, read_entry};
+use crate::replica::{Replica, Space, read_entry};
 use crate::store::Store;
 use crate::time::Millis;
 
 /// After so long without a word about what is under way, the session ends and is begun anew.
 const STALLED_MS: u64 = 60_000;
-/// How many refusals a session bears before it ends.
-const REFUSALS: u32 = 1_000;
 
 /// What happens to a session.
 #[derive(Debug)]
@@ -398,66 +398,6 @@ impl Session {
         Ok(())
     }
 
-    fn take_in<S: Store>(
-        &mut self,
-        entries: Vec<Result<Verified, Fault>>,
-        replica: &mut Replica<S>,
-        now: Millis,
-        out: &mut Vec<Output>,
-    ) -> Result<(), Ended> {
-        self.durable(replica)?;
-        // A peer that found no difference pushes at once, even where we found one and said so.
-        if !self.heard_hello || self.unsettled >= limits::CREDIT {
-            return Err(Ended::Fault(Fault::OutOfTurn("Entries")));
-        }
-        self.unsettled += 1;
-        for entry in entries {
-            let admitted = entry.and_then(|entry| {
-                if entry.header().space != self.space {
-                    return Err(Fault::OtherSpace(entry.header().space));
-                }
-                if entry.payload().is_none() {
-                    return Err(Fault::Withheld(entry.id()));
-                }
-                let (writer, seq) = (entry.header().writer, entry.header().seq);
-                // What is held has a next one: a seq at the end of its range is never admitted.
-                replica.admit(entry, now).map(|admitted| (writer, seq + 1, admitted))
-            });
-            match admitted {
-                Ok((writer, next, admitted)) => {
-                    self.touched.insert(writer);
-                    let log = self.logs.entry(writer).or_default();
-                    log.claimed = log.claimed.max(next);
-                    log.sent = log.sent.max(next);
-                    log.held = log.held.max(next);
-                    debug_assert!(matches!(admitted, Admitted::New | Admitted::Held));
-                }
-                Err(fault) if fault.blame() == Blame::Node => return Err(Ended::Fault(fault)),
-                Err(fault) => self.refuse(fault, out)?,
-            }
-        }
-        Ok(())
-    }
-
-    fn refuse(&mut self, fault: Fault, out: &mut Vec<Output>) -> Result<(), Ended> {
-        self.refusals += 1;
-        if self.refusals > REFUSALS {
-            return Err(Ended::Fault(fault));
-        }
-        out.push(Output::Refused(fault));
-        Ok(())
-    }
-
-    /// Everything that was staged is durable: say so to the peer.
-    fn settle<S: Store>(&mut self, replica: &Replica<S>, out: &mut Vec<Output>) -> Result<(), Ended> {
-        if self.unsettled > 0 {
-            let frontier = self.durable(replica)?.frontier();
-            let logs = core::mem::take(&mut self.touched).into_iter().map(|w| (w, frontier.next(&w))).collect();
-            out.push(Output::Send(Message::Held(logs, core::mem::take(&mut self.unsettled))));
-        }
-        Ok(())
-    }
-
     fn tick<S: Store>(&mut self, replica: &Replica<S>, now: Millis, out: &mut Vec<Output>) -> Result<(), Ended> {
         if self.is_waiting() && now.since(self.last_progress) > STALLED_MS {
             return Err(Ended::Stalled);
@@ -466,60 +406,6 @@ impl Session {
             self.say_hello(replica, true, out)?;
         }
         Ok(())
-    }
-
-    /// Sends what the peer lacks, as far as it gave credit: first of the charter, then entries.
-    fn pump<S: Store>(&mut self, replica: &Replica<S>, out: &mut Vec<Output>) -> Result<(), Ended> {
-        // The charter goes before any entry: without it the peer refuses what it does not know.
-        if !self.compared || !self.charter_sent {
-            return Ok(());
-        }
-        let space = self.durable(replica)?;
-        let missing = space.durable_charter().missing(&self.positions);
-        if !missing.is_empty() {
-            self.positions.cover(&missing);
-            out.extend(missing.parts().into_iter().map(|part| Output::Send(Message::Charter(Box::new(part), false))));
-        }
-        while self.credit > 0 {
-            let runs = self.next_batch(space, replica).map_err(Ended::Fault)?;
-            if runs.is_empty() {
-                break;
-            }
-            self.credit -= 1;
-            self.in_flight += 1;
-            out.push(Output::Send(Message::Entries(runs)));
-        }
-        Ok(())
-    }
-
-    fn next_batch<S: Store>(&mut self, space: &Space, replica: &Replica<S>) -> Result<Vec<Run>, Fault> {
-        let mut runs = Vec::new();
-        let (mut entries, mut bytes) = (0, 0);
-        for (writer, reach) in &space.frontier().0 {
-            let log = self.logs.entry(*writer).or_default();
-            let mut run = Vec::new();
-            while !log.disputed
-                && log.sent < reach.next
-                && entries < limits::BATCH_ENTRIES
-                && bytes < limits::BATCH_BYTES
-            {
-                let place = space.place(writer, log.sent).ok_or(Fault::Store("a log is gone".to_owned()))?;
-                let entry = read_entry(replica.store(), place)?;
-                let size = entry.signed_bytes().len() + entry.payload().map_or(0, |p| p.as_bytes().len());
-                if entries > 0 && bytes + size > limits::BATCH_BYTES {
-                    bytes = limits::BATCH_BYTES;
-                    break;
-                }
-                entries += 1;
-                bytes += size;
-                log.sent += 1;
-                run.push(entry.into_entry());
-            }
-            if !run.is_empty() {
-                runs.push(Run(run));
-            }
-        }
-        Ok(runs)
     }
 }
 

@@ -1,0 +1,128 @@
+//! Entries in both directions: taking in what the peer sends, sending what it lacks (§4.5, §4.6).
+
+use super::{Ended, Output, Session};
+use crate::fault::{Blame, Fault};
+use crate::limits;
+use crate::log::Verified;
+use crate::replica::{Replica, Space, read_entry};
+use crate::store::Store;
+use crate::sync::message::{Message, Run};
+use crate::time::Millis;
+
+/// How many refusals a session bears before it ends.
+const REFUSALS: u32 = 1_000;
+
+impl Session {
+    pub(super) fn take_in<S: Store>(
+        &mut self,
+        entries: Vec<Result<Verified, Fault>>,
+        replica: &mut Replica<S>,
+        now: Millis,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Ended> {
+        self.durable(replica)?;
+        // A peer that found no difference pushes at once, even where we found one and said so.
+        if !self.heard_hello || self.unsettled >= limits::CREDIT {
+            return Err(Ended::Fault(Fault::OutOfTurn("Entries")));
+        }
+        self.unsettled += 1;
+        for entry in entries {
+            let admitted = entry.and_then(|entry| {
+                if entry.header().space != self.space {
+                    return Err(Fault::OtherSpace(entry.header().space));
+                }
+                if entry.payload().is_none() {
+                    return Err(Fault::Withheld(entry.id()));
+                }
+                let (writer, seq) = (entry.header().writer, entry.header().seq);
+                // What is held has a next one: a seq at the end of its range is never admitted.
+                replica.admit(entry, now).map(|_| (writer, seq + 1))
+            });
+            match admitted {
+                Ok((writer, next)) => {
+                    self.touched.insert(writer);
+                    let log = self.logs.entry(writer).or_default();
+                    log.claimed = log.claimed.max(next);
+                    log.sent = log.sent.max(next);
+                    log.held = log.held.max(next);
+                }
+                Err(fault) if fault.blame() == Blame::Node => return Err(Ended::Fault(fault)),
+                Err(fault) => self.refuse(fault, out)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn refuse(&mut self, fault: Fault, out: &mut Vec<Output>) -> Result<(), Ended> {
+        self.refusals += 1;
+        if self.refusals > REFUSALS {
+            return Err(Ended::Fault(fault));
+        }
+        out.push(Output::Refused(fault));
+        Ok(())
+    }
+
+    /// Everything that was staged is durable: say so to the peer.
+    pub(super) fn settle<S: Store>(&mut self, replica: &Replica<S>, out: &mut Vec<Output>) -> Result<(), Ended> {
+        if self.unsettled > 0 {
+            let frontier = self.durable(replica)?.frontier();
+            let logs = core::mem::take(&mut self.touched).into_iter().map(|w| (w, frontier.next(&w))).collect();
+            out.push(Output::Send(Message::Held(logs, core::mem::take(&mut self.unsettled))));
+        }
+        Ok(())
+    }
+
+    /// Sends what the peer lacks, as far as it gave credit: first of the charter, then entries.
+    pub(super) fn pump<S: Store>(&mut self, replica: &Replica<S>, out: &mut Vec<Output>) -> Result<(), Ended> {
+        // The charter goes before any entry: without it the peer refuses what it does not know.
+        if !self.compared || !self.charter_sent {
+            return Ok(());
+        }
+        let space = self.durable(replica)?;
+        let missing = space.durable_charter().missing(&self.positions);
+        if !missing.is_empty() {
+            self.positions.cover(&missing);
+            out.extend(missing.parts().into_iter().map(|part| Output::Send(Message::Charter(Box::new(part), false))));
+        }
+        while self.credit > 0 {
+            let runs = self.next_batch(space, replica).map_err(Ended::Fault)?;
+            if runs.is_empty() {
+                break;
+            }
+            self.credit -= 1;
+            self.in_flight += 1;
+            out.push(Output::Send(Message::Entries(runs)));
+        }
+        Ok(())
+    }
+
+    fn next_batch<S: Store>(&mut self, space: &Space, replica: &Replica<S>) -> Result<Vec<Run>, Fault> {
+        let mut runs = Vec::new();
+        let (mut entries, mut bytes) = (0, 0);
+        for (writer, reach) in &space.frontier().0 {
+            let log = self.logs.entry(*writer).or_default();
+            let mut run = Vec::new();
+            while !log.disputed
+                && log.sent < reach.next
+                && entries < limits::BATCH_ENTRIES
+                && bytes < limits::BATCH_BYTES
+            {
+                let place = space.place(writer, log.sent).ok_or(Fault::Store("a log is gone".to_owned()))?;
+                let entry = read_entry(replica.store(), place)?;
+                let size = entry.signed_bytes().len() + entry.payload().map_or(0, |p| p.as_bytes().len());
+                if entries > 0 && bytes + size > limits::BATCH_BYTES {
+                    bytes = limits::BATCH_BYTES;
+                    break;
+                }
+                entries += 1;
+                bytes += size;
+                log.sent += 1;
+                run.push(entry.into_entry());
+            }
+            if !run.is_empty() {
+                runs.push(Run(run));
+            }
+        }
+        Ok(runs)
+    }
+}
