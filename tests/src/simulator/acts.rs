@@ -32,15 +32,37 @@ impl World {
         if let Some(space) = outside.filter(|_| self.random.per_mille(700)) {
             return self.seek_entry(number, space);
         }
+        if number < self.clusters.len() && self.random.per_mille(60) {
+            // The founder does not stay the only steward for long.
+            return self.promote(number, self.clusters[number]);
+        }
         let Some(space) = self.some_space(number) else { return Ok(()) };
         match self.random.below(100) {
             0..40 => self.create(number, space),
             40..85 => self.edit(number, space),
             85..93 => self.open_form(number, space),
-            93..96 => self.promote(number, space),
-            96..98 if self.clusters.contains(&space) => self.seek_entry(number, space),
+            93..95 => self.promote(number, space),
+
+            95..98 if self.clusters.contains(&space) => self.seek_entry(number, space),
             _ => self.use_some_ticket(number),
         }
+    }
+
+    /// A school imports a folder: many records at once, into one group commit.
+    pub(super) fn import(&mut self, number: usize) -> Result<(), Violation> {
+        let Some(space) = self.some_space(number).filter(|_| !self.healed) else { return Ok(()) };
+        // Half of them long, so that batches end by their bytes as well as by their number.
+        let long = "We cut a pizza, then a cake. It took long. ".repeat(400);
+        for n in 0..self.plan.import {
+            let kind = Kind::named("resource").expect("a kind of this program");
+            let mut fields = self.typed(kind, true, "");
+            if n % 2 == 0 {
+                fields.insert("body".to_owned(), Value::Text(long.clone()));
+            }
+            self.share(number, space, kind, &fields, None)?;
+        }
+        self.counts.one("imports");
+        Ok(())
     }
 
     fn some_space(&mut self, number: usize) -> Option<SpaceId> {
@@ -88,6 +110,17 @@ impl World {
         let kind = Kind::named(kind).expect("a kind of this program");
         let fields = self.typed(kind, true, "");
         let open = self.random.per_mille(300).then_some(true);
+        self.share(number, space, kind, &fields, open)
+    }
+
+    fn share(
+        &mut self,
+        number: usize,
+        space: SpaceId,
+        kind: &'static Kind,
+        fields: &Fields,
+        open: Option<bool>,
+    ) -> Result<(), Violation> {
         let author = "Ada Brook".to_owned();
         let draft = Draft { space, kind: kind.name.to_owned(), fields: fields.clone(), author, open };
         let Some(place) = self.next_place(number, space) else { return Ok(()) };
@@ -97,7 +130,7 @@ impl World {
         match replica.create(&draft, now) {
             Ok(record) => {
                 let creation = Creation { space, school, open: open.unwrap_or(kind.open) };
-                let write = Write { record, place, fields: lines(&fields), seen: BTreeSet::new() };
+                let write = Write { record, place, fields: lines(fields), seen: BTreeSet::new() };
                 self.model.created(number, creation, write);
                 self.counts.one("records made");
                 self.say(format_args!("n{number} makes {record:?}"));

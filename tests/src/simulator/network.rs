@@ -21,6 +21,8 @@ pub(super) struct Connection {
     broken: bool,
     /// Frames are dropped, doubled and turned round in it.
     hostile: bool,
+    /// They never were: what its two sessions say to each other is what they meant to say.
+    pub(super) clean: bool,
     latency_ms: u64,
     /// When the last frame to each end arrives: the next arrives after it.
     last_ms: [u64; 2],
@@ -96,8 +98,15 @@ impl Network {
         let latency_ms = self.latency_ms();
         let hostile = self.random.per_mille(self.hostile);
         self.next += 1;
-        let connection =
-            Connection { space, ends: [from, to], broken: false, hostile, latency_ms, last_ms: [now_ms; 2] };
+        let connection = Connection {
+            space,
+            ends: [from, to],
+            broken: false,
+            hostile,
+            clean: !hostile,
+            latency_ms,
+            last_ms: [now_ms; 2],
+        };
         self.connections.insert(self.next, connection);
         self.next
     }

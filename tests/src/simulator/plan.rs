@@ -42,6 +42,8 @@ pub struct Plan {
     pub trouble_ms: u64,
     /// Which troubles there are.
     pub troubles: Vec<Trouble>,
+    /// Records that one school imports at once: several batches, more than credit allows at a time.
+    pub import: u64,
     /// The fault planted on purpose.
     pub planted: Option<Planted>,
 }
@@ -103,6 +105,7 @@ impl Plan {
             damage: sometimes(random, 200, 100),
             trouble_ms: if troubles.is_empty() { 0 } else { random.between(2_000, 15_000) },
             troubles,
+            import: sometimes(random, 50, 1_400),
             planted: None,
         }
     }

@@ -175,13 +175,25 @@ impl World {
             match output {
                 Output::Send(message) => self.send(connection, side, number, message)?,
                 Output::Refused(fault) => {
+                    self.must_be_hostile(connection, &fault)?;
                     self.counts.one("refusals");
                     self.say(format_args!("n{number} refuses on c{connection}: {fault}"));
+                }
+                Output::Ended(Ended::Fault(fault)) if fault != Fault::NoSuchSpace => {
+                    self.must_be_hostile(connection, &fault)?;
+                    self.session_ended(connection, side, number, &Ended::Fault(fault));
                 }
                 Output::Ended(reason) => self.session_ended(connection, side, number, &reason),
             }
         }
         Ok(())
+    }
+
+    /// Where frames arrive as they were sent and nobody damages any, nothing is ever refused.
+    fn must_be_hostile(&self, connection: ConnectionId, fault: &Fault) -> Result<(), Violation> {
+        let clean = self.network.get(connection).is_some_and(|c| c.clean);
+        let hostile = !clean || self.plan.damage > 0;
+        Violation::unless(hostile, "honest_peers_refuse_each_other_nothing", || format!("c{connection}: {fault}"))
     }
 
     fn session_ended(&mut self, connection: ConnectionId, side: usize, number: usize, reason: &Ended) {
