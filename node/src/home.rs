@@ -87,8 +87,9 @@ impl Home {
         &self.0
     }
     /// Whether a school was set up here.
-    pub fn is_set_up(&self) -> bool {
-        self.0.join("identity.json").exists()
+    pub fn is_set_up(&self) -> Result<bool, Failure> {
+        let path = self.0.join("identity.json");
+        path.try_exists().map_err(|error| unreadable(&path, &error))
     }
     /// Where the running node answers.
     pub fn socket(&self) -> PathBuf {
@@ -116,7 +117,7 @@ impl Home {
     ///
     /// The last file to be written is `identity.json`: a set-up that was cut short is begun anew.
     pub fn set_up(&self, school: &NewSchool) -> Result<SetUp, Failure> {
-        if self.is_set_up() {
+        if self.is_set_up()? {
             let message = format!("a school is already set up in {}", self.0.display());
             return Err(Failure::new(Code::Refused, message).hint("choose another folder with --home"));
         }
@@ -173,7 +174,7 @@ impl Home {
     /// Who this node is.
     pub fn local(&self) -> Result<Local, Failure> {
         let path = self.0.join("identity.json");
-        if !self.is_set_up() {
+        if !self.is_set_up()? {
             return Err(Failure::new(Code::NotFound, format!("no school is set up in {}", self.0.display()))
                 .hint("set one up: share init --school \"Hillside Primary\"")
                 .hint("or name another folder with --home or SHARE_HOME"));
@@ -198,13 +199,12 @@ impl Home {
                 Err(OpenError::InUse) => std::thread::sleep(std::time::Duration::from_millis(50)),
                 Ok(store) => return Ok(store),
                 Err(error) => {
-                    let newer = matches!(error, OpenError::Newer { .. });
-                    let failure = Failure::new(Code::Damaged, format!("the store {}: {error}", path.display()));
-                    let hint = if newer {
-                        "use that version, or a newer one"
-                    } else {
-                        "look at the disk; restore a backup if it is damaged"
+                    let (code, hint) = match error {
+                        OpenError::Forbidden => (Code::Failed, OWN_USER),
+                        OpenError::Newer { .. } => (Code::Damaged, "use that version, or a newer one"),
+                        _ => (Code::Damaged, "look at the disk; restore a backup if it is damaged"),
                     };
+                    let failure = Failure::new(code, format!("the store {}: {error}", path.display()));
                     return Err(failure.hint(hint));
                 }
             }
@@ -289,8 +289,12 @@ fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
     })
 }
 
+/// What to try where the system says no.
+const OWN_USER: &str = "run share as the user that the node runs as, or give this user its home folder";
+
 fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(Code::Failed, format!("cannot read {}: {error}", path.display()))
+    let failure = Failure::new(Code::Failed, format!("cannot read {}: {error}", path.display()));
+    if error.kind() == std::io::ErrorKind::PermissionDenied { failure.hint(OWN_USER) } else { failure }
 }
 
 fn unwritable(path: &Path, error: &std::io::Error) -> Failure {

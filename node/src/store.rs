@@ -6,10 +6,11 @@
 
 mod migrations;
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
-use redb::{Database, DatabaseError, ReadTransaction, ReadableDatabase, TableDefinition};
+use redb::{Database, DatabaseError, ReadTransaction, ReadableDatabase, StorageError, TableDefinition};
 use staffroom_protocol::fault::Fault;
 use staffroom_protocol::store::{Batch, Read, Store, Table, Visit};
 
@@ -30,6 +31,9 @@ pub enum OpenError {
         /// The newest one that this program knows.
         known: u64,
     },
+    /// The system does not let this user read and write it.
+    #[error("this user may not read and write it")]
+    Forbidden,
     /// It is damaged, or the disk fails.
     #[error("it cannot be read: {0}")]
     Unreadable(String),
@@ -58,6 +62,9 @@ impl RedbStore {
         let unreadable = |error: String| OpenError::Unreadable(error);
         let database = redb::Builder::new().set_cache_size(CACHE).create(path).map_err(|error| match error {
             DatabaseError::DatabaseAlreadyOpen => OpenError::InUse,
+            DatabaseError::Storage(StorageError::Io(error)) if error.kind() == ErrorKind::PermissionDenied => {
+                OpenError::Forbidden
+            }
             other => unreadable(other.to_string()),
         })?;
         migrations::run(&database)?;

@@ -4,6 +4,7 @@
 //! that `STAFFROOM_SHARE` names.
 
 use std::io::{BufRead as _, BufReader};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
@@ -150,11 +151,11 @@ pub fn hold_the_same(a: &Path, b: &Path) -> bool {
     a["frontier"] == b["frontier"] && a["charter"] == b["charter"]
 }
 
-/// `count` lessons as JSON lines, of our own making.
-pub fn lessons(count: usize) -> String {
+/// Lessons with these numbers as JSON lines, of our own making.
+pub fn lessons(numbers: Range<usize>) -> String {
     use std::fmt::Write as _;
     let mut lines = String::new();
-    for n in 0..count {
+    for n in numbers {
         let lesson = serde_json::json!({
             "kind": "resource",
             "title": format!("Lesson {n}: what a fraction of an amount is"),

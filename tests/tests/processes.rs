@@ -3,7 +3,9 @@
 mod kills;
 mod network;
 mod partners;
+mod permissions;
 
+use std::ops::Range;
 use std::path::Path;
 
 use staffroom_tests::processes::{json, run};
@@ -20,9 +22,9 @@ pub(crate) fn ticket(home: &Path) -> String {
     invited["ticket"].as_str().expect("a ticket").to_owned()
 }
 
-/// A file of `count` lessons in a folder.
-pub(crate) fn lessons_file(folder: &Path, count: usize) -> String {
+/// A file of the lessons with these numbers in a folder.
+pub(crate) fn lessons_file(folder: &Path, numbers: Range<usize>) -> String {
     let path = folder.join("lessons.jsonl");
-    std::fs::write(&path, staffroom_tests::processes::lessons(count)).expect("written");
+    std::fs::write(&path, staffroom_tests::processes::lessons(numbers)).expect("written");
     path.to_str().expect("UTF-8").to_owned()
 }

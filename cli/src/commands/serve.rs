@@ -74,7 +74,7 @@ impl Serve {
 
     /// Sets the school up in an empty home.
     fn set_up(&self, context: &Context) -> Done {
-        if context.home.is_set_up() {
+        if context.home.is_set_up()? {
             return Ok(());
         }
         if self.school.is_none() {

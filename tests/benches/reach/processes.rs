@@ -18,7 +18,7 @@ pub(crate) fn run() {
     let folder = folder.path();
     let (all, count) = input(folder);
     let few = folder.join("few.jsonl");
-    std::fs::write(&few, lessons(1_000)).expect("written");
+    std::fs::write(&few, lessons(0..1_000)).expect("written");
     for (name, file, count) in [("1,000", few.to_str().expect("UTF-8"), 1_000), ("all", &all, count)] {
         pair(&folder.join(name), file, count);
     }
@@ -31,7 +31,7 @@ fn input(folder: &Path) -> (String, u64) {
     }
     let count = std::env::var("STAFFROOM_LESSONS").ok().and_then(|n| n.parse().ok()).unwrap_or(12_517);
     let path = folder.join("lessons.jsonl");
-    std::fs::write(&path, lessons(count)).expect("written");
+    std::fs::write(&path, lessons(0..count)).expect("written");
     println!("the corpus is not beside the project: {count} lessons of our own instead");
     (path.to_str().expect("UTF-8").to_owned(), count as u64)
 }
@@ -150,7 +150,7 @@ fn reconnect(hill: &Path, brook: &Path, node: Serving, folder: &Path) {
     );
     node.stop();
     let file = folder.join("new.jsonl");
-    std::fs::write(&file, lessons(100).replace("lessons/", "new/")).expect("written");
+    std::fs::write(&file, lessons(0..100).replace("lessons/", "new/")).expect("written");
     json(hill, &["--quiet", "import", file.to_str().expect("UTF-8")]);
     let node = Serving::start(brook, &[]);
     let begun = Instant::now();

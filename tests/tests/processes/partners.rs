@@ -1,20 +1,31 @@
 //! Schools join one another and hold the same.
 
+use std::path::{Path, PathBuf};
+
 use staffroom_tests::processes::{Serving, cluster, corpus, hold_the_same, json, run, until};
 
 use super::{lessons_file, set_up, ticket};
 
+/// The homes of three schools, the first with a cluster.
+fn three_schools(folder: &Path) -> [PathBuf; 3] {
+    let schools =
+        [("hillside", "Hillside Primary"), ("brook", "Brook Lane School"), ("northgate", "Northgate Academy")];
+    let homes = schools.map(|(home, name)| {
+        let home = folder.join(home);
+        set_up(&home, name);
+        home
+    });
+    json(&homes[0], &["cluster", "create", "The Brook Cluster"]);
+    homes
+}
+
 #[test]
 fn a_third_school_joins_through_the_second_while_the_first_is_off() {
     let folder = tempfile::tempdir().expect("a folder");
-    let home = |name: &str| folder.path().join(name);
-    let (hill, brook, north) = (home("hillside"), home("brook"), home("northgate"));
-    for (home, name) in [(&hill, "Hillside Primary"), (&brook, "Brook Lane School"), (&north, "Northgate Academy")] {
-        set_up(home, name);
-    }
-    json(&hill, &["cluster", "create", "The Brook Cluster"]);
+    let [hill, brook, north] = three_schools(folder.path());
     let oak = corpus("oak-lessons.jsonl.gz");
-    let file = oak.map_or_else(|| lessons_file(folder.path(), 2_000), |path| path.to_str().expect("UTF-8").to_owned());
+    let file =
+        oak.map_or_else(|| lessons_file(folder.path(), 0..2_000), |path| path.to_str().expect("UTF-8").to_owned());
     let imported = json(&hill, &["import", &file]);
     let count = imported["created"].as_u64().expect("a count");
     assert!(count >= 2_000);
@@ -52,12 +63,7 @@ fn a_third_school_joins_through_the_second_while_the_first_is_off() {
 #[test]
 fn a_ticket_that_was_used_admits_nobody_else() {
     let folder = tempfile::tempdir().expect("a folder");
-    let home = |name: &str| folder.path().join(name);
-    let (hill, brook, north) = (home("hillside"), home("brook"), home("northgate"));
-    for (home, name) in [(&hill, "Hillside Primary"), (&brook, "Brook Lane School"), (&north, "Northgate Academy")] {
-        set_up(home, name);
-    }
-    json(&hill, &["cluster", "create", "The Brook Cluster"]);
+    let [hill, brook, north] = three_schools(folder.path());
     let _first = Serving::start(&hill, &[]);
     let ticket = ticket(&hill);
     // Nobody runs a node for the joiners: the command does, for as long as it takes.
