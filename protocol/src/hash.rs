@@ -33,6 +33,12 @@ contexts! {
     KEY = "staffroom 2026 key v1";
     /// A root key out of a recovery code (§1.3).
     ROOT = "staffroom 2026 root key v1";
+    /// A recovery key out of a recovery code (§1.3).
+    RECOVERY = "staffroom 2026 recovery key v1";
+    /// A space as links name it: tells nobody which space it is who does not know the space (§1.2).
+    BLINDED_SPACE = "staffroom 2026 blinded space v1";
+    /// What is held of a school's identity (§4.1).
+    IDENTITY_STATE = "staffroom 2026 identity state v1";
     /// A link of an identity chain (§1.2).
     LINK = "staffroom 2026 identity link v1";
     /// An entry (§2.1).

@@ -47,8 +47,15 @@ pub const LIVE_WRITERS: usize = 16;
 pub const LIVE_ADMISSIONS: usize = 256;
 /// Recovery keys of a school.
 pub const RECOVERY_KEYS: usize = 16;
-/// Links of one identity chain.
+/// Links of one branch of an identity chain.
 pub const IDENTITY_LINKS: usize = 1_000;
+/// Bytes of the links of one branch: a thousand certificates, or a few devices revoked in full; two
+/// branches fit a frame.
+pub const IDENTITY_BYTES: usize = 256 << 10;
+/// Spaces that one `revoke` lists.
+pub const REVOKED_SPACES: usize = 256;
+/// Logs that one `revoke` lists: two lives of a store in each space.
+pub const REVOKED_LOGS: usize = 512;
 /// Bytes of one decision.
 pub const DECISION: usize = 64 << 10;
 

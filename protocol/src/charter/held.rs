@@ -10,7 +10,7 @@ use super::role::Role;
 use crate::fault::Fault;
 use crate::hash;
 use crate::id::{DecisionId, DeviceId, LinkId, OperationId, SchoolId, SpaceId, TicketId, WriterId};
-use crate::identity::{Domain, IdentityChain, SecretKey};
+use crate::identity::{Domain, IdentityChain, Rights, SecretKey};
 use crate::limits;
 
 /// A charter as held, with what it resolves to.
@@ -84,7 +84,7 @@ impl Charter {
             ids.extend_from_slice(&operation.id().0);
         }
         for chain in self.identities.values() {
-            ids.extend_from_slice(&chain.head().0);
+            ids.extend_from_slice(&chain.state_hash());
         }
         hash::CHARTER_STATE.hash(&[&self.space.0, &ids])
     }
@@ -94,7 +94,7 @@ impl Charter {
         Positions {
             decisions: count(self.decisions.len()),
             operations: self.operations.iter().map(|(device, ops)| (*device, count(ops.len()))).collect(),
-            identities: self.identities.iter().map(|(s, chain)| (*s, count(chain.links().len() + 1))).collect(),
+            identities: self.identities.iter().map(|(s, chain)| (*s, chain.state_hash())).collect(),
         }
     }
     /// What a node at `positions` lacks.
@@ -104,7 +104,7 @@ impl Charter {
             ops.iter().skip(has).cloned().collect::<Vec<_>>()
         };
         let lacks = |(school, chain): &(&SchoolId, &IdentityChain)| {
-            positions.identities.get(school).is_none_or(|n| (*n as usize) < chain.links().len() + 1)
+            positions.identities.get(school) != Some(&chain.state_hash())
         };
         Missing {
             identities: self.identities.iter().filter(lacks).map(|(_, chain)| chain.clone()).collect(),
@@ -126,7 +126,7 @@ impl Charter {
         let mut new = Missing::default();
         for chain in offered.identities {
             if next.take_identity(&chain)? {
-                new.identities.push(chain);
+                new.identities.push(next.identities[&chain.school()].clone());
             }
         }
         // A decision is judged by who belonged before it: first comes what was anchored below it.
@@ -161,18 +161,14 @@ impl Charter {
     }
 
     fn take_identity(&mut self, chain: &IdentityChain) -> Result<bool, Fault> {
-        let what = "identity chain";
-        match self.identities.get(&chain.school()) {
-            Some(held) if held.links().starts_with(chain.links()) => Ok(false),
-            Some(held) if !chain.links().starts_with(held.links()) => Err(Fault::Chain { what }),
-            None if self.identities.len() > 2 * limits::LIVE_ADMISSIONS => {
-                Err(Fault::TooLarge { what: "charter", most: limits::LIVE_ADMISSIONS as u64 })
-            }
-            _ => {
-                self.identities.insert(chain.school(), chain.clone());
-                Ok(true)
-            }
+        if let Some(held) = self.identities.get_mut(&chain.school()) {
+            return held.merge(chain);
         }
+        if self.identities.len() > 2 * limits::LIVE_ADMISSIONS {
+            return Err(Fault::TooLarge { what: "charter", most: limits::LIVE_ADMISSIONS as u64 });
+        }
+        self.identities.insert(chain.school(), chain.clone());
+        Ok(true)
     }
 
     fn take_decision(&mut self, complete: &Complete) -> Result<bool, Fault> {
@@ -195,7 +191,7 @@ impl Charter {
 
     fn take_operation(&mut self, operation: &Operation) -> Result<bool, Fault> {
         let header = operation.header();
-        let certified = |chain: &IdentityChain| chain.rights(&header.device).is_some();
+        let certified = |chain: &IdentityChain| chain.ever(&header.device, Rights::NONE);
         let known = self.identities.get(&header.school).is_some_and(certified);
         let chain = self.operations.entry(header.device).or_default();
         let place = header.number as usize - 1;
@@ -308,7 +304,7 @@ impl Charter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::{Inception, RecoveryCode, Rights};
+    use crate::identity::{Inception, RecoveryCode};
 
     /// A cluster of `n` schools where the first one admits all, each with a writer, the second a steward.
     fn cluster(n: u8) -> Charter {

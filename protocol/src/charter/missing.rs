@@ -18,8 +18,8 @@ pub struct Positions {
     pub decisions: u32,
     /// For each device, how many operations.
     pub operations: BTreeMap<DeviceId, u32>,
-    /// For each school, how many links of its identity chain, the inception counted.
-    pub identities: BTreeMap<SchoolId, u32>,
+    /// For each school, the state of its identity chain.
+    pub identities: BTreeMap<SchoolId, [u8; 32]>,
 }
 
 impl Positions {
@@ -33,8 +33,7 @@ impl Positions {
             at_least(self.operations.entry(operation.device()).or_default(), operation.number());
         }
         for chain in &parts.identities {
-            let links = u32::try_from(chain.links().len() + 1).unwrap_or(u32::MAX);
-            at_least(self.identities.entry(chain.school()).or_default(), links);
+            self.identities.insert(chain.school(), chain.state_hash());
         }
     }
 }
