@@ -255,13 +255,17 @@ proptest! {
         let mut honest = school();
         let before = honest.clone();
         honest.renew(&code(1), &code(2)).unwrap();
-        ours.iter().for_each(|act| { act.take(&mut honest); });
+        for act in ours {
+            act.take(&mut honest);
+        }
         // They know every chain of ours, and their own sheets too.
         let takeover = { let mut chain = before.clone(); chain.renew(&code(1), &code(6)).unwrap(); chain };
         let start = vec![IdentityChain::new(Inception::new(&code(1))), before, honest.clone(), takeover];
         let forged = grown(grown(start, &theirs), &also);
         let mut held = if late { honest.clone() } else { forged.last().unwrap().clone() };
-        forged.iter().for_each(|chain| held = merged(&held, chain));
+        for chain in &forged {
+            held = merged(&held, chain);
+        }
         held = merged(&held, &honest);
         for n in 60..63 {
             prop_assert_eq!(held.rights(&device(n)), None);
