@@ -5,6 +5,7 @@
 //! held of one space, with its result at hand.
 
 mod decision;
+mod device;
 mod held;
 mod missing;
 mod operation;
@@ -13,6 +14,7 @@ mod role;
 mod ticket;
 
 pub use decision::{Body, Complete, Decision, Founding, Vote};
+pub use device::{Claim, DeviceInvitation, DeviceRedemption, DeviceTicket};
 pub use held::{Actor, Charter};
 pub use missing::{Missing, Positions};
 pub use operation::{Act, Admission, Enrolment, Operation, Retirement};

@@ -6,6 +6,7 @@
 //! after it was opened anew (6-promises, rule 1).
 
 mod commit;
+mod identity;
 mod join;
 mod record;
 mod rows;
@@ -105,6 +106,7 @@ impl<S: Store> Replica<S> {
             charter.admit(whole)?;
             replica.spaces.insert(space, Space::durable(charter, &replica.me));
         }
+        replica.read_own_identity()?;
         replica.open_logs()?;
         Ok(replica)
     }
@@ -199,6 +201,7 @@ impl<S: Store> Replica<S> {
         self.check()?;
         let new = self.space_mut(space)?.charter_mut().admit(offered)?;
         self.stage_charter(space, &new);
+        self.adopt_from(&new)?;
         if !new.is_empty() && self.space(&space)?.charter().resolved().role(&self.school()) > Some(Role::Reader) {
             // A device without the right to write only reads: no fault of who brought the charter.
             let _refused = self.enrol_own(space);
