@@ -21,7 +21,7 @@ use staffroom_protocol::record::Fields;
 use staffroom_protocol::record::field::Value;
 use staffroom_protocol::replica::{Draft, Local};
 
-use crate::api::{Code, Failure, Named};
+use crate::api::{Code, Failure, Named, Secret};
 use crate::engine::wall_clock;
 use crate::store::{OpenError, RedbStore};
 
@@ -147,6 +147,10 @@ impl Home {
         Ok(made)
     }
 
+    /// A recovery code that nobody has yet.
+    pub fn new_code() -> Result<Secret, Failure> {
+        Ok(Secret(RecoveryCode::from_random(random()?).to_text()))
+    }
     /// Keys for a device of a school that is not known yet. What is written is set up only once
     /// [`Self::write_identity`] was called.
     pub(crate) fn blank(&self) -> Result<Local, Failure> {

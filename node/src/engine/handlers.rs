@@ -6,6 +6,7 @@ use staffroom_protocol::catalogue::Catalogue;
 use staffroom_protocol::charter::Role;
 use staffroom_protocol::fault::Blame;
 use staffroom_protocol::id::{RecordId, SpaceId};
+use staffroom_protocol::identity::Rights;
 use staffroom_protocol::record::Fields;
 use staffroom_protocol::record::field::Value;
 use staffroom_protocol::record::kind::Kind;
@@ -199,6 +200,10 @@ fn invite(desk: &mut Desk, cluster: Option<&str>, role: Role, expires_in: u64) -
     if desk.listen.is_empty() {
         return Err(Failure::new(Code::Failed, "an invitation needs a running node, which the joiner can reach")
             .hint("start it in another window: share serve"));
+    }
+    if !desk.replica.rights(&desk.replica.device()).include(Rights::GOVERN) {
+        return Err(Failure::new(Code::Refused, "this device may not admit schools for ours")
+            .hint("share device list shows which one governs; make the ticket there"));
     }
     let expires = wall_clock().plus(expires_in.saturating_mul(1000));
     let ticket = desk.replica.invite(id, role, expires, reachable(&desk.listen)).map_err(failed)?;
