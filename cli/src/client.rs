@@ -47,16 +47,18 @@ impl Client {
             Self::Store(node) => node,
             already => return Ok(already),
         };
-        let runtime = runtime()?;
-        let running = match runtime.block_on(node.run(None, None)) {
-            Ok(running) => running,
-            // The usual port may be another node's of this machine; for a while any other will do.
-            Err(first) => {
-                let anywhere = Some(vec!["/ip4/0.0.0.0/tcp/0".to_owned()]);
-                runtime.block_on(node.run(anywhere, None)).map_err(|_| first)?
-            }
-        };
-        Ok(Self::Brief(Box::new(Brief { runtime: Some(runtime), node, running })))
+        Ok(Self::Brief(Box::new(Brief::of(node)?)))
+    }
+    /// Runs a node in an empty home, which is set up by what `enter` does with it.
+    pub(crate) fn in_empty<T>(
+        home: &Home,
+        enter: impl FnOnce(&Running, &tokio::runtime::Runtime) -> Result<T, Failure>,
+    ) -> Done<Self> {
+        let brief = Brief::of(Node::open_empty(home)?)?;
+        if let Some(runtime) = &brief.runtime {
+            enter(&brief.running, runtime)?;
+        }
+        Ok(Self::Brief(Box::new(brief)))
     }
     /// Asks, and waits for the answer.
     pub(crate) fn ask(&mut self, request: Request) -> Result<Answer, Failure> {
@@ -72,6 +74,21 @@ impl Client {
     /// Whether a node runs beside this command.
     pub(crate) fn runs_already(&self) -> bool {
         matches!(self, Self::Socket(_))
+    }
+}
+
+impl Brief {
+    fn of(node: Node) -> Done<Self> {
+        let runtime = runtime()?;
+        let running = match runtime.block_on(node.run(None, None)) {
+            Ok(running) => running,
+            // The usual port may be another node's of this machine; for a while any other will do.
+            Err(first) => {
+                let anywhere = Some(vec!["/ip4/0.0.0.0/tcp/0".to_owned()]);
+                runtime.block_on(node.run(anywhere, None)).map_err(|_| first)?
+            }
+        };
+        Ok(Self { runtime: Some(runtime), node, running })
     }
 }
 

@@ -3,11 +3,13 @@
 mod cluster;
 mod completions;
 mod demo;
+mod device;
 mod edit;
 mod import;
 mod init;
 mod invite;
 mod join;
+mod key;
 mod list;
 mod new;
 mod publish;
@@ -101,6 +103,10 @@ enum Verb {
     Join(join::Join),
     #[command(subcommand)]
     School(school::School),
+    #[command(subcommand)]
+    Device(device::Device),
+    #[command(subcommand)]
+    Key(key::Key),
     Verify(verify::Verify),
     Completions(completions::Completions),
 }
@@ -126,6 +132,8 @@ pub(crate) fn run(cli: &Cli) -> Done {
         Verb::Invite(verb) => verb.run(&context),
         Verb::Join(verb) => verb.run(&context),
         Verb::School(verb) => verb.run(&context),
+        Verb::Device(verb) => verb.run(&context),
+        Verb::Key(verb) => verb.run(&context),
         Verb::Verify(verb) => verb.run(&context),
         Verb::Completions(verb) => verb.run(&context),
     }

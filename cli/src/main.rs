@@ -18,6 +18,8 @@ mod failure;
 mod fields;
 mod output;
 mod record;
+mod secret;
+mod sheet;
 mod waiting;
 mod when;
 

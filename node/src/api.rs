@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use staffroom_protocol::charter::Role;
 use staffroom_protocol::id::{ChangeHash, DeviceId, RecordId, SchoolId, SpaceId};
+use staffroom_protocol::identity::IdentityChain;
 use staffroom_protocol::record::Fields;
 use staffroom_protocol::record::field::Value;
 
@@ -64,6 +65,34 @@ pub enum Request {
     Join {
         /// Its text.
         ticket: String,
+    },
+    /// The devices of this school.
+    Devices,
+    /// Ends a device of this school for good.
+    RevokeDevice {
+        /// The start of its id.
+        device: String,
+        /// The recovery code, where the device may do more than write.
+        code: Option<Secret>,
+    },
+    /// Issues a ticket for a further device of this school.
+    InviteDevice {
+        /// How long it is good for, seconds.
+        expires_in: u64,
+    },
+    /// What the school's sheet says besides the code.
+    Sheet,
+    /// Replaces the keys of one recovery code by those of another.
+    Renew {
+        /// The code that counts now.
+        old: Secret,
+        /// The one that is to count.
+        new: Secret,
+    },
+    /// Makes the school's own space where a school started again without one.
+    OwnSpace {
+        /// The school's name, where no cluster knows it.
+        name: Option<String>,
     },
     /// Makes a member a steward.
     Promote {
@@ -157,10 +186,63 @@ pub enum Answer {
     },
     /// To [`Request::Join`].
     Joined(Named<SpaceId>),
+    /// To [`Request::Devices`] and [`Request::RevokeDevice`].
+    Devices {
+        /// Those that act for the school, and those that were revoked.
+        devices: Vec<Device>,
+        /// Whether the school's chain has two branches of the same weight.
+        frozen: bool,
+    },
+    /// To [`Request::InviteDevice`].
+    DeviceTicket {
+        /// The text to type on the new device.
+        ticket: String,
+        /// When it ends, milliseconds since 1970.
+        expires: u64,
+    },
+    /// To [`Request::Sheet`] and [`Request::Renew`].
+    Sheet(Box<Sheet>),
     /// To [`Request::Promote`].
     Promoted(Named<SchoolId>),
     /// To [`Request::Verify`].
     Verified(Verified),
+}
+
+/// What must not be logged or shown.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// A device of this school.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// Its id.
+    pub device: DeviceId,
+    /// What it may do: write, admit-device, govern.
+    pub rights: Vec<String>,
+    /// Whether it is the one that answers.
+    pub ours: bool,
+    /// Whether it was revoked.
+    pub revoked: bool,
+}
+
+/// What a sheet says besides the code.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sheet {
+    /// The school.
+    pub school: Named<SchoolId>,
+    /// This node's device.
+    pub device: DeviceId,
+    /// The school's identity chain: whether a code counts can be told by it.
+    pub identity: IdentityChain,
+    /// Full addresses of other nodes that know the school.
+    pub reach: Vec<String>,
 }
 
 /// An id with the name that people use.

@@ -11,6 +11,7 @@
 //! ```
 
 mod desk;
+mod devices;
 mod dispatch;
 mod handlers;
 mod links;
@@ -30,6 +31,7 @@ use staffroom_protocol::sync::{Ended, Input, Message};
 use staffroom_protocol::time::Millis;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+pub use devices::DeviceCommand;
 pub use links::{Dialled, LinkId, Partnership};
 
 use crate::api::{Answer, Failure, Request};
@@ -79,6 +81,8 @@ pub enum Command {
         /// The space.
         answer: oneshot::Sender<Result<SpaceId, Fault>>,
     },
+    /// Something about devices of a school.
+    Device(DeviceCommand),
     /// The name of a space.
     NameOf(SpaceId, oneshot::Sender<crate::api::Named<SpaceId>>),
     /// With whom this node syncs, and where they are said to listen.

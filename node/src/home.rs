@@ -21,7 +21,7 @@ use staffroom_protocol::record::Fields;
 use staffroom_protocol::record::field::Value;
 use staffroom_protocol::replica::{Draft, Local};
 
-use crate::api::{Code, Failure, Named};
+use crate::api::{Code, Failure, Named, Secret};
 use crate::engine::wall_clock;
 use crate::store::{OpenError, RedbStore};
 
@@ -143,9 +143,35 @@ impl Home {
             recovery_code: code.to_text(),
         };
         self.found_own_space(chain.clone(), device, school)?;
-        let json = serde_json::to_vec(&chain).map_err(|error| Failure::new(Code::Failed, error.to_string()))?;
-        write_new(&self.0.join("identity.json"), &json, 0o644)?;
+        self.write_identity(&chain)?;
         Ok(made)
+    }
+
+    /// A recovery code that nobody has yet.
+    pub fn new_code() -> Result<Secret, Failure> {
+        Ok(Secret(RecoveryCode::from_random(random()?).to_text()))
+    }
+    /// Keys for a device of a school that is not known yet. What is written is set up only once
+    /// [`Self::write_identity`] was called.
+    pub(crate) fn blank(&self) -> Result<Local, Failure> {
+        if self.is_set_up()? {
+            let message = format!("a school is already set up in {}", self.0.display());
+            return Err(Failure::new(Code::Refused, message).hint("choose another folder with --home"));
+        }
+        self.set_aside()?;
+        self.make_folders()?;
+        let device = SecretKey::from_seed(&random()?);
+        let life = random()?;
+        self.write_secret("device.key", &device.seed())?;
+        self.write_secret("life.key", &life)?;
+        // A school of nobody: it takes the place of the one that is about to be learnt.
+        let nobody = IdentityChain::new(Inception::new(&RecoveryCode::from_random(random()?)));
+        Ok(Local { school: nobody, device, life })
+    }
+    /// Writes the school's identity: from then on the home is set up.
+    pub(crate) fn write_identity(&self, chain: &IdentityChain) -> Result<(), Failure> {
+        let json = serde_json::to_vec(chain).map_err(|error| Failure::new(Code::Failed, error.to_string()))?;
+        write_new(&self.0.join("identity.json"), &json, 0o644)
     }
 
     fn found_own_space(&self, chain: IdentityChain, device: SecretKey, school: &NewSchool) -> Result<(), Failure> {

@@ -21,6 +21,7 @@
 
 mod alive;
 mod behaviour;
+mod device;
 mod dialler;
 mod frame;
 mod join;
@@ -37,8 +38,9 @@ use std::time::Duration;
 
 use libp2p::Multiaddr;
 use libp2p::swarm::{Stream, StreamProtocol};
-use staffroom_protocol::charter::Ticket;
+use staffroom_protocol::charter::{DeviceTicket, Ticket};
 use staffroom_protocol::id::{DeviceId, SpaceId};
+use staffroom_protocol::identity::{IdentityChain, RecoveryCode};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::timeout;
 
@@ -105,6 +107,15 @@ impl Net {
     /// Redeems a ticket at the device that issued it.
     pub async fn join(&self, ticket: &Ticket) -> Result<SpaceId, Failure> {
         join::join(&self.shared, ticket).await
+    }
+    /// Redeems a ticket of the school that this store, which holds nothing, is to act for.
+    pub async fn join_device(&self, ticket: &DeviceTicket) -> Result<IdentityChain, Failure> {
+        device::join(&self.shared, ticket).await
+    }
+    /// Starts a school again with its sheet in this store, which holds nothing; `from` is the full
+    /// address of a partner's node.
+    pub async fn recover(&self, from: &str, code: &RecoveryCode) -> Result<IdentityChain, Failure> {
+        device::recover(&self.shared, from, code).await
     }
     /// Ends all connections and stops listening.
     pub async fn stop(&self) {

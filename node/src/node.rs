@@ -9,6 +9,10 @@ use crate::engine::{Command, Engine};
 use crate::home::{Home, random};
 use crate::net::{Net, NetConfig};
 use crate::{socket, verify};
+use staffroom_protocol::charter::DeviceTicket;
+use staffroom_protocol::id::SchoolId;
+use staffroom_protocol::identity::{IdentityChain, RecoveryCode};
+use staffroom_protocol::replica::Local;
 
 /// A node whose store is open; nobody else is reached yet.
 pub struct Node {
@@ -20,7 +24,14 @@ pub struct Node {
 impl Node {
     /// Opens the store of a home and starts the engine.
     pub fn open(home: &Home) -> Result<Self, Failure> {
-        let me = home.local()?;
+        Self::open_as(home, home.local()?)
+    }
+    /// Opens an empty home, for a school that it does not know yet: [`Running::join_device`] or
+    /// [`Running::recover`] comes next, or nothing is set up.
+    pub fn open_empty(home: &Home) -> Result<Self, Failure> {
+        Self::open_as(home, home.blank()?)
+    }
+    fn open_as(home: &Home, me: Local) -> Result<Self, Failure> {
         let store = home.open_store()?;
         let started = Engine::start(store, me, home.store_path(), random()?);
         let (engine, thread) = started.map_err(|fault| {
@@ -46,7 +57,7 @@ impl Node {
         let listener = socket::listen(&self.home.socket())?;
         let config = NetConfig { listen: listen.unwrap_or(config.listen), mdns: mdns.unwrap_or(config.mdns) };
         let net = Net::start(self.engine.clone(), self.home.device_seed()?, config).await?;
-        let running = Running { engine: self.engine.clone(), net };
+        let running = Running { home: self.home.clone(), engine: self.engine.clone(), net };
         tokio::spawn(socket::serve(listener, running.clone()));
         Ok(running)
     }
@@ -73,6 +84,7 @@ impl Drop for Node {
 /// A node that listens and reaches its partners.
 #[derive(Clone)]
 pub struct Running {
+    home: Home,
     engine: Engine,
     net: Net,
 }
@@ -112,6 +124,19 @@ impl Running {
         let space = self.net.join(&ticket).await?;
         let name = self.engine.query(|answer| Command::NameOf(space, answer)).await;
         Ok(Answer::Joined(name.unwrap_or_else(|| crate::api::Named { id: space, name: space.short() })))
+    }
+
+    /// Makes an empty home a further device of the school that issued this ticket.
+    pub async fn join_device(&self, ticket: &DeviceTicket) -> Result<SchoolId, Failure> {
+        self.set_up(self.net.join_device(ticket).await?)
+    }
+    /// Starts a school again in an empty home, with its sheet and what a partner's node knows.
+    pub async fn recover(&self, from: &str, code: &RecoveryCode) -> Result<SchoolId, Failure> {
+        self.set_up(self.net.recover(from, code).await?)
+    }
+    fn set_up(&self, chain: IdentityChain) -> Result<SchoolId, Failure> {
+        self.home.write_identity(&chain)?;
+        Ok(chain.school())
     }
 
     /// Ends the network; the engine goes on.

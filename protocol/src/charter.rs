@@ -7,7 +7,9 @@
 mod acts;
 mod chains;
 mod decision;
+mod device;
 mod held;
+mod identities;
 mod missing;
 mod operation;
 mod proposals;
@@ -16,7 +18,9 @@ mod role;
 mod ticket;
 
 pub use decision::{Body, Decision, Founding, LogCut, Place, Settlement, Versions, Vote, Voted};
+pub use device::{Claim, DeviceInvitation, DeviceRedemption, DeviceTicket};
 pub use held::{Actor, Charter, Grown};
+pub use identities::Identities;
 pub use missing::{Missing, Positions};
 pub use operation::{Act, Admission, Departure, Enrolment, Operation};
 pub use proposals::Decided;

@@ -33,6 +33,12 @@ contexts! {
     KEY = "staffroom 2026 key v1";
     /// A root key out of a recovery code (§1.3).
     ROOT = "staffroom 2026 root key v1";
+    /// A recovery key out of a recovery code (§1.3).
+    RECOVERY = "staffroom 2026 recovery key v1";
+    /// A space as links name it: tells nobody which space it is who does not know the space (§1.2).
+    BLINDED_SPACE = "staffroom 2026 blinded space v1";
+    /// What is held of a school's identity (§4.1).
+    IDENTITY_STATE = "staffroom 2026 identity state v1";
     /// A link of an identity chain (§1.2).
     LINK = "staffroom 2026 identity link v1";
     /// An entry (§2.1).
@@ -59,6 +65,12 @@ contexts! {
     TICKET_CHECK = "staffroom 2026 ticket check v1";
     /// The proof that a joiner knows a ticket's secret (§3.9).
     TICKET_PROOF = "staffroom 2026 ticket proof v1";
+    /// The id of a ticket for a device of the same school, from its secret (§3.9).
+    DEVICE_TICKET = "staffroom 2026 device ticket v1";
+    /// The proof that a device knows the secret of its school's ticket (§3.9).
+    DEVICE_PROOF = "staffroom 2026 device proof v1";
+    /// The claim of who holds a school's sheet (§3.10).
+    RECOVERY_CLAIM = "staffroom 2026 recovery claim v1";
     /// What HELLO says of a charter (§4.1).
     CHARTER_STATE = "staffroom 2026 charter state v1";
     /// What HELLO says of a frontier (§4.1).

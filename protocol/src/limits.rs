@@ -49,8 +49,17 @@ pub const STEWARD_ADMISSIONS: usize = 64;
 pub const LIVE_ADMISSIONS: usize = 256;
 /// Recovery keys of a school.
 pub const RECOVERY_KEYS: usize = 16;
-/// Links of one identity chain.
+/// Links of one branch of an identity chain.
 pub const IDENTITY_LINKS: usize = 1_000;
+/// Bytes of the links of one branch: a thousand certificates, or a few devices revoked in full; two
+/// branches fit a frame.
+pub const IDENTITY_BYTES: usize = 256 << 10;
+/// Spaces that one `revoke` lists.
+pub const REVOKED_SPACES: usize = 256;
+/// Logs that one `revoke` lists: two lives of a store in each space.
+pub const REVOKED_LOGS: usize = 512;
+/// Earlier states of one identity chain that decisions may rest on: each took a heavier key to leave.
+pub const PAST_IDENTITIES: usize = 8;
 /// Bytes of one decision.
 pub const DECISION: usize = 64 << 10;
 
@@ -74,6 +83,8 @@ pub const JOIN_FRAME: usize = 4 << 10;
 /// Parts in which the charter of a space comes to a joiner: 64 MiB of halves of frames, more than any
 /// charter reaches.
 pub const JOIN_PARTS: u32 = 128;
+/// Parts in which the charters of all spaces of a school come to a new device of it.
+pub const DEVICE_PARTS: u32 = 1_024;
 /// Addresses that a ticket or a device lists.
 pub const ADDRESSES: usize = 16;
 /// One address, bytes.

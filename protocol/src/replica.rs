@@ -8,6 +8,7 @@
 mod commit;
 mod cut;
 mod govern;
+mod identity;
 mod join;
 mod record;
 mod rows;
@@ -110,6 +111,7 @@ impl<S: Store> Replica<S> {
             charter.admit(whole)?;
             replica.spaces.insert(space, Space::durable(charter, &replica.me));
         }
+        replica.read_own_identity()?;
         replica.open_proposals()?;
         replica.open_forks()?;
         replica.open_logs()?;
@@ -236,6 +238,7 @@ impl<S: Store> Replica<S> {
         self.check()?;
         let grown = self.space_mut(space)?.charter_mut().admit(offered)?;
         self.stage_charter(space, &grown)?;
+        self.adopt_from(&grown.new)?;
         Ok(grown)
     }
 
@@ -368,13 +371,20 @@ impl<S: Store> Replica<S> {
             };
             self.staged.put(table, key, Vec::from(operation.clone()));
         }
+        let held = self.spaces.get(&space).map(|space| space.charter().positions().identities).unwrap_or_default();
         for chain in &parts.identities {
-            self.staged.put(Table::Identities, rows::join_ids(&space.0, &chain.school().0), bytes::encode(chain));
+            let key = rows::join_ids(&space.0, &chain.school().0);
+            if held.get(&chain.school()) == Some(&chain.state_hash()) {
+                self.staged.put(Table::Identities, key, bytes::encode(chain));
+            } else {
+                let key = [&key[..], &chain.state_hash()].concat();
+                self.staged.put(Table::PastIdentities, key, bytes::encode(chain));
+            }
         }
     }
     /// Removes what is stored of decisions and operations: they are written anew.
     fn unstage_charter(&mut self, space: SpaceId) -> Result<(), Fault> {
-        for table in [Table::Decisions, Table::Splits, Table::Operations, Table::Rivals] {
+        for table in [Table::Decisions, Table::Splits, Table::Operations, Table::Rivals, Table::PastIdentities] {
             self.unstage(table, &space.0)?;
         }
         Ok(())
@@ -410,10 +420,12 @@ impl<S: Store> Replica<S> {
 pub(crate) fn read_charters<R: Read>(store: &R) -> Result<BTreeMap<SpaceId, Missing>, Fault> {
     let mut charters: BTreeMap<SpaceId, Missing> = BTreeMap::new();
     let space = |key: &[u8]| key.first_chunk::<32>().copied().map(SpaceId).ok_or(Fault::Malformed { what: "key" });
-    store.scan(Table::Identities, &[], &[], &mut |key, value| {
-        charters.entry(space(key)?).or_default().identities.push(bytes::decode(value, "identity chain")?);
-        Ok(true)
-    })?;
+    for table in [Table::Identities, Table::PastIdentities] {
+        store.scan(table, &[], &[], &mut |key, value| {
+            charters.entry(space(key)?).or_default().identities.push(bytes::decode(value, "identity chain")?);
+            Ok(true)
+        })?;
+    }
     store.scan(Table::Decisions, &[], &[], &mut |key, value| {
         charters.entry(space(key)?).or_default().decisions.push(bytes::decode(value, "decision")?);
         Ok(true)

@@ -21,6 +21,8 @@ pub enum Table {
     Operations,
     /// space ‖ school → an identity chain.
     Identities,
+    /// space ‖ school ‖ its state → an identity chain as it was, which something still rests on.
+    PastIdentities,
     /// space ‖ number (4) → a complete decision beside the one of the chain: evidence.
     Splits,
     /// space ‖ device → an operation with the number of the device's last one: evidence.
@@ -56,10 +58,11 @@ pub enum Table {
 
 impl Table {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Decisions,
         Self::Operations,
         Self::Identities,
+        Self::PastIdentities,
         Self::Splits,
         Self::Rivals,
         Self::Proposals,
@@ -85,6 +88,7 @@ impl Table {
             Self::Decisions => "decisions-1",
             Self::Operations => "operations-1",
             Self::Identities => "identities-1",
+            Self::PastIdentities => "past-identities-1",
             Self::Splits => "splits-1",
             Self::Rivals => "rivals-1",
             Self::Proposals => "proposals-1",

@@ -11,11 +11,13 @@
 //! [`Output`]s. It reads no clock and holds no socket. It ends once, with a reason.
 
 mod codec;
+mod device;
 mod join;
 mod message;
 mod session;
 
 pub use codec::{decode, encode};
+pub use device::{DeviceAsk, SpacePart};
 pub use join::{Join, Joined};
 pub use message::{Hello, Mark, Message, Run};
 pub use session::{Ended, Input, Output, Session, Standing};

@@ -1,5 +1,7 @@
 //! `share init`: sets a school up.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use serde_json::json;
 use staffroom_node::api::{Code, Failure};
@@ -8,6 +10,7 @@ use staffroom_node::{Home, NewSchool, SetUp};
 use crate::context::Context;
 use crate::failure::{Done, usage};
 use crate::output::Output;
+use crate::sheet::Sheet;
 
 /// Set a school up in this home, without running a node
 #[derive(Args)]
@@ -22,11 +25,15 @@ pub(crate) struct Init {
     /// Where it is
     #[arg(long)]
     place: Option<String>,
+    /// Write the recovery sheet into a new file: a page to print where its name ends in .html
+    #[arg(long, value_name = "FILE")]
+    sheet: Option<PathBuf>,
 }
 
 impl Init {
     pub(super) fn run(&self, context: &Context) -> Done {
         let school = named(self.school.as_deref(), self.phase.as_deref(), self.place.as_deref())?;
+        self.sheet.as_deref().map_or(Ok(()), Sheet::check)?;
         let made = set_up(&context.home, &school)?;
         let out = &context.out;
         out.json(&json!({
@@ -36,6 +43,12 @@ impl Init {
             "recovery_code": made.recovery_code,
         }))?;
         told(out, &context.home, &made)?;
+        if let Some(path) = &self.sheet {
+            let (school, code) = (&made.school, made.recovery_code.clone());
+            let (name, reach) = (school.name.clone(), Vec::new());
+            Sheet { name, school: school.id, device: made.device, code, reach }.write(path)?;
+            out.remark(&format!("\nThe sheet to print is in {}; delete it once it is printed.", path.display()))?;
+        }
         out.remark("\nWhat next:\n  share publish FILE    shares a page or a folder of them\n  share serve           runs the node, so that partners can reach it")
     }
 }

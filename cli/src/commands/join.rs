@@ -56,12 +56,7 @@ impl Join {
 
     /// The ticket, checked before anything is begun.
     fn ticket(&self) -> Done<String> {
-        let mut ticket = self.ticket.concat();
-        if ticket == "-" {
-            ticket.clear();
-            let read = std::io::stdin().lock().take(64 << 10).read_to_string(&mut ticket);
-            read.map_err(|error| failed(format!("standard input cannot be read: {error}")))?;
-        }
+        let ticket = ticket_text(&self.ticket)?;
         match Ticket::parse(&ticket) {
             Ok(_) => Ok(ticket),
             Err(wrong) => Err(usage(wrong.to_string()).hint("copy the whole ticket again, in one piece").into()),
@@ -81,6 +76,17 @@ impl Join {
         bar.finish_and_clear();
         waited
     }
+}
+
+/// A ticket as it was given: words of the command line, or - for standard input.
+pub(super) fn ticket_text(words: &[String]) -> Done<String> {
+    let mut ticket = words.concat();
+    if ticket == "-" {
+        ticket.clear();
+        let read = std::io::stdin().lock().take(64 << 10).read_to_string(&mut ticket);
+        read.map_err(|error| failed(format!("standard input cannot be read: {error}")))?;
+    }
+    Ok(ticket)
 }
 
 /// The state of the node.

@@ -39,6 +39,7 @@ impl Desk {
                 let result = self.join(&ticket, *charter);
                 self.later(answer, result, |fault| Err(fault.clone()));
             }
+            Command::Device(command) => self.device(command),
             Command::Partnerships(answer) => {
                 let _ = answer.send(self.partnerships());
             }
@@ -79,8 +80,8 @@ impl Desk {
         }
     }
 
-    /// Every device of every other member school, of each cluster.
-    fn partnerships(&self) -> Vec<Partnership> {
+    /// Every other device of every member school, ours too, of each space.
+    pub(super) fn partnerships(&self) -> Vec<Partnership> {
         let ours = self.replica.device();
         let mut all = Vec::new();
         let Ok(snapshot) = self.snapshots.take() else { return all };

@@ -6,6 +6,7 @@ use staffroom_protocol::catalogue::Catalogue;
 use staffroom_protocol::charter::Role;
 use staffroom_protocol::fault::Blame;
 use staffroom_protocol::id::{RecordId, SpaceId};
+use staffroom_protocol::identity::Rights;
 use staffroom_protocol::record::Fields;
 use staffroom_protocol::record::field::Value;
 use staffroom_protocol::record::kind::Kind;
@@ -13,7 +14,7 @@ use staffroom_protocol::replica::{Draft, Edit, EditFault};
 
 use super::desk::Desk;
 use super::names::{OWN, clusters, failed, member, record, space, space_name};
-use super::{lookup, wall_clock};
+use super::{devices, lookup, wall_clock};
 use crate::api::{Answer, Code, Done, Failure, Named, NewRecord, Outcome, Request};
 
 /// Does what a request asks for, staged.
@@ -28,6 +29,12 @@ pub(super) fn answer(desk: &mut Desk, request: Request) -> Result<Answer, Failur
         Request::Save { to, records } => save(desk, to.as_deref(), records),
         Request::Edit { id, fields, heads, author } => edit(desk, &id, fields, heads, author),
         Request::Invite { cluster, role, expires_in } => invite(desk, cluster.as_deref(), role, expires_in),
+        Request::Devices => Ok(devices::list(desk)),
+        Request::RevokeDevice { device, code } => devices::revoke(desk, &device, code.as_ref()),
+        Request::InviteDevice { expires_in } => devices::invite(desk, expires_in),
+        Request::Sheet => devices::sheet(desk),
+        Request::Renew { old, new } => devices::renew(desk, &old, &new),
+        Request::OwnSpace { name } => devices::own_space(desk, name.as_deref()),
         Request::Promote { cluster, school } => promote(desk, cluster.as_deref(), &school),
         Request::Verify { rebuild } => {
             if rebuild {
@@ -72,18 +79,34 @@ pub(super) fn introduce(desk: &mut Desk, space: SpaceId) {
 
 /// Keeps the addresses in our profiles, so that partners find a node that moved.
 pub(super) fn publish_addresses(desk: &mut Desk) {
-    let addresses = Value::set(reachable(&desk.listen));
     let (own, school) = (desk.replica.own_space(), desk.replica.school());
-    let spaces: Vec<SpaceId> = desk.replica.spaces().map(|(id, _)| *id).filter(|id| Some(*id) != own).collect();
+    // The own space has no address to tell as long as one device is the school.
+    let alone = desk.replica.identity().devices().len() < 2;
+    let told = |id: &SpaceId| Some(*id) != own || !alone;
+    let spaces: Vec<SpaceId> = desk.replica.spaces().map(|(id, _)| *id).filter(told).collect();
     for space in spaces {
-        let profile = Catalogue(desk.replica.store()).profile(&space, &school).ok().flatten();
-        let Some(profile) = profile.filter(|card| card.set("addresses") != addresses.members()) else { continue };
+        let Some(profile) = Catalogue(desk.replica.store()).profile(&space, &school).ok().flatten() else { continue };
+        let addresses = Value::set(with_siblings(profile.set("addresses"), &desk.listen));
+        if profile.set("addresses") == addresses.members() {
+            continue;
+        }
         let fields = BTreeMap::from([("addresses".to_owned(), addresses.clone())]);
         let edit = Edit { record: profile.id, fields, heads: None, author: String::new() };
         if let Err(fault) = desk.replica.edit(&edit, wall_clock()) {
             tracing::warn!(%fault, "the node's addresses were not shared");
         }
     }
+}
+
+/// The addresses of this device, and those known that name another one.
+fn with_siblings(known: &[String], listen: &[String]) -> Vec<String> {
+    let named = |address: &str| address.rsplit_once("/p2p/").map(|(_, name)| name.to_owned());
+    let ours = listen.first().and_then(|address| named(address));
+    let siblings = known.iter().filter(|address| named(address).is_some_and(|name| Some(name) != ours));
+    let mut all = reachable(listen);
+    all.extend(siblings.cloned());
+    all.truncate(staffroom_protocol::limits::ADDRESSES);
+    all
 }
 
 /// The addresses that others may reach; those of this machine alone where there are no others.
@@ -177,6 +200,10 @@ fn invite(desk: &mut Desk, cluster: Option<&str>, role: Role, expires_in: u64) -
     if desk.listen.is_empty() {
         return Err(Failure::new(Code::Failed, "an invitation needs a running node, which the joiner can reach")
             .hint("start it in another window: share serve"));
+    }
+    if !desk.replica.rights(&desk.replica.device()).include(Rights::GOVERN) {
+        return Err(Failure::new(Code::Refused, "this device may not admit schools for ours")
+            .hint("share device list shows which one governs; make the ticket there"));
     }
     let expires = wall_clock().plus(expires_in.saturating_mul(1000));
     let ticket = desk.replica.invite(id, role, expires, reachable(&desk.listen)).map_err(failed)?;

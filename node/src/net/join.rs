@@ -12,27 +12,27 @@ use staffroom_protocol::charter::{Missing, Ticket};
 use staffroom_protocol::fault::{Blame, Fault};
 use staffroom_protocol::id::SpaceId;
 use staffroom_protocol::limits;
-use staffroom_protocol::sync::{Join, Joined};
+use staffroom_protocol::sync::{DeviceAsk, Join, Joined};
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::info;
 
 use super::frame::{self, NoFrame};
 use super::roster::{Held, Line};
 use super::streams::{JOIN, NotOpened};
-use super::{Shared, peer};
+use super::{Shared, device, peer};
 use crate::api::{Code, Failure};
 use crate::engine::Command;
 
 /// How long a joiner may take to say what it wants.
-const ASK_TIME: Duration = Duration::from_secs(10);
+pub(super) const ASK_TIME: Duration = Duration::from_secs(10);
 /// When a refusal is answered, counted from the question: no store takes longer to look a ticket up.
-const REFUSAL_TIME: Duration = Duration::from_millis(250);
+pub(super) const REFUSAL_TIME: Duration = Duration::from_millis(250);
 /// How long connecting may take.
-const DIAL_TIME: Duration = Duration::from_secs(15);
+pub(super) const DIAL_TIME: Duration = Duration::from_secs(15);
 /// How long the answer may take.
-const ANSWER_TIME: Duration = Duration::from_secs(30);
+pub(super) const ANSWER_TIME: Duration = Duration::from_secs(30);
 /// How long the rest of a large charter may take.
-const CHARTER_TIME: Duration = Duration::from_mins(5);
+pub(super) const CHARTER_TIME: Duration = Duration::from_mins(5);
 
 /// Redeems a ticket at the device that it names.
 pub(super) async fn join(shared: &Arc<Shared>, ticket: &Ticket) -> Result<SpaceId, Failure> {
@@ -112,6 +112,12 @@ pub(super) async fn redeem(shared: &Shared, line: &Line, mut stream: Stream, _he
     let answering = async {
         let asked = frame::read_within(&mut stream, line, limits::JOIN_FRAME, ASK_TIME).await;
         let began = Instant::now();
+        if let Some(ask) = asked.as_ref().ok().and_then(|frame| DeviceAsk::parse(frame)) {
+            device::answer(shared, line, &mut stream, ask, began).await?;
+            frame::close(&mut stream).await?;
+            let _ = timeout(ASK_TIME, stream.read(&mut [0])).await;
+            return std::io::Result::Ok(());
+        }
         let admitted = match asked.map(|frame| Join::parse(&frame)) {
             Ok(Ok(Join(redemption))) => {
                 let (redemption, joiner) = (Box::new(redemption), line.device);

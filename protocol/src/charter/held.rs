@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::chains::{DeviceChain, Taken};
 use super::decision::{Body, Decision, Founding, Vote, Voted};
+use super::identities::{Identities, Named};
 use super::missing::{Missing, Positions, in_order};
 use super::operation::{Act, Operation};
 use super::proposals::Proposals;
@@ -22,7 +23,7 @@ pub struct Charter {
     /// Complete decisions that stand beside one of the chain, by number.
     pub(super) splits: BTreeMap<u32, Voted>,
     pub(super) operations: BTreeMap<DeviceId, DeviceChain>,
-    pub(super) identities: BTreeMap<SchoolId, IdentityChain>,
+    pub(super) identities: Identities,
     pub(super) proposals: Proposals,
     pub(super) resolved: Resolved,
 }
@@ -60,7 +61,7 @@ impl Charter {
             decisions: Vec::new(),
             splits: BTreeMap::new(),
             operations: BTreeMap::new(),
-            identities: BTreeMap::new(),
+            identities: Identities::default(),
             proposals: Proposals::default(),
             resolved: Resolved::default(),
         }
@@ -108,12 +109,12 @@ impl Charter {
         self.operations.iter().filter(|(_, chain)| chain.is_forked()).map(|(device, _)| *device)
     }
     /// The identity chains it came with.
-    pub fn identities(&self) -> &BTreeMap<SchoolId, IdentityChain> {
+    pub fn identities(&self) -> &Identities {
         &self.identities
     }
     /// The member school that a device acts for.
     pub fn school_of(&self, device: &DeviceId) -> Option<SchoolId> {
-        let acts = |school: &&SchoolId| self.identities.get(*school).is_some_and(|c| c.rights(device).is_some());
+        let acts = |school: &&SchoolId| self.identities.get(school).is_some_and(|c| c.rights(device).is_some());
         self.resolved.members.keys().find(acts).copied()
     }
     /// Equal exactly when the same complete decisions, operations and identity heads are held (§4.1).
@@ -125,8 +126,8 @@ impl Charter {
         for operation in self.operations.values().flat_map(DeviceChain::held) {
             ids.extend_from_slice(&operation.id().0);
         }
-        for chain in self.identities.values() {
-            ids.extend_from_slice(&chain.head().0);
+        for (_, chain) in self.identities.iter() {
+            ids.extend_from_slice(&chain.state_hash());
         }
         hash::CHARTER_STATE.hash(&[&self.space.0, &ids])
     }
@@ -138,14 +139,13 @@ impl Charter {
             decisions: (count(self.decisions.len()), head),
             splits: self.splits.values().map(|split| split.decision.id()).collect(),
             operations: self.operations.iter().map(|(device, chain)| (*device, chain.reach())).collect(),
-            identities: self.identities.iter().map(|(s, c)| (*s, (count(c.links().len() + 1), c.head()))).collect(),
+            identities: self.identities.iter().map(|(school, chain)| (*school, chain.state_hash())).collect(),
         }
     }
     /// What a node at `positions` lacks.
     pub fn missing(&self, positions: &Positions) -> Missing {
         let lacks = |(school, chain): &(&SchoolId, &IdentityChain)| {
-            let theirs = positions.identities.get(school);
-            theirs.is_none_or(|(n, head)| (*n as usize) <= chain.links().len() + 1 && *head != chain.head())
+            positions.identities.get(school) != Some(&chain.state_hash())
         };
         let splits = self.splits.values().filter(|split| {
             let id = split.decision.id();
@@ -156,9 +156,14 @@ impl Charter {
             let theirs = positions.operations.get(device).copied().unwrap_or_default();
             missing_operations(chain, theirs, !decisions.is_empty())
         };
+        let operations: Vec<Operation> = self.operations.iter().flat_map(operations).collect();
+        // What rests on a chain as it was comes with that.
+        let rests = !decisions.is_empty() || !operations.is_empty();
+        let past = self.identities.past().iter().filter(|_| rests);
+        let lacking = self.identities.iter().filter(lacks).map(|(_, chain)| chain);
         Missing {
-            operations: self.operations.iter().flat_map(operations).collect(),
-            identities: self.identities.iter().filter(lacks).map(|(_, chain)| chain.clone()).collect(),
+            operations,
+            identities: past.chain(lacking).cloned().collect(),
             decisions,
             splits: splits.cloned().collect(),
         }
@@ -188,9 +193,10 @@ impl Charter {
     pub fn admit(&mut self, offered: Missing) -> Result<Grown, Fault> {
         let mut next = self.clone();
         let mut grown = Grown::default();
+        let mut changed = Vec::new();
         for chain in offered.identities {
-            if next.take_identity(&chain)? {
-                grown.new.identities.push(chain);
+            if next.identities.take(&chain)? {
+                changed.push(chain.school());
             }
         }
         let pool = offered.operations.clone();
@@ -226,40 +232,38 @@ impl Charter {
         let mut proposals = core::mem::take(&mut next.proposals);
         proposals.retain(|decision| next.may_be_next(decision));
         next.proposals = proposals;
-        next.keep_named(&mut grown);
+        next.keep_named(&changed, &mut grown)?;
         *self = next;
         Ok(grown)
     }
 
     /// Chains of schools that nothing here speaks of are not kept.
-    fn keep_named(&mut self, grown: &mut Grown) {
-        let mut named: Vec<SchoolId> = self.resolved.members.keys().copied().collect();
+    fn keep_named(&mut self, changed: &[SchoolId], grown: &mut Grown) -> Result<(), Fault> {
+        let mut schools: Vec<SchoolId> = self.resolved.members.keys().copied().collect();
+        let mut named: Vec<Named> = Vec::new();
         for operation in self.operations.values().flat_map(DeviceChain::held) {
-            named.push(operation.school());
+            let header = operation.header();
+            schools.push(header.school);
+            named.push((header.school, header.identity, header.device));
             if let Act::Admit(admission) = operation.act() {
-                named.push(admission.school);
+                schools.push(admission.school);
             }
         }
         for voted in self.decisions.iter().chain(self.splits.values()) {
-            named.extend(voted.decision.signers().iter().map(|(school, _)| *school));
+            let heads: BTreeMap<_, _> = voted.decision.signers().iter().copied().collect();
+            schools.extend(heads.keys());
+            named.extend(
+                voted.votes.iter().filter_map(|v| heads.get(&v.school).map(|head| (v.school, *head, v.device))),
+            );
         }
-        grown.new.identities.retain(|chain| named.contains(&chain.school()));
-        self.identities.retain(|school, _| named.contains(school));
-    }
-
-    fn take_identity(&mut self, chain: &IdentityChain) -> Result<bool, Fault> {
-        let what = "identity chain";
-        match self.identities.get(&chain.school()) {
-            Some(held) if held.links().starts_with(chain.links()) => Ok(false),
-            Some(held) if !chain.links().starts_with(held.links()) => Err(Fault::Chain { what }),
-            None if self.identities.len() > 2 * limits::LIVE_ADMISSIONS => {
-                Err(Fault::TooLarge { what: "charter", most: limits::LIVE_ADMISSIONS as u64 })
-            }
-            _ => {
-                self.identities.insert(chain.school(), chain.clone());
-                Ok(true)
-            }
-        }
+        schools.sort_unstable();
+        schools.dedup();
+        let past = self.identities.past().len();
+        self.identities.retain(&schools, &named)?;
+        let kept = |school: &SchoolId| self.identities.get(school).cloned();
+        grown.new.identities = changed.iter().filter_map(kept).collect();
+        grown.rewritten |= self.identities.past().len() != past;
+        Ok(())
     }
 
     /// Whether a decision belongs to another branch than the one held.
@@ -321,8 +325,7 @@ impl Charter {
         if chain.is_some_and(|chain| chain.held().any(|held| held.id() == operation.id())) {
             return Ok(true);
         }
-        let certified = |chain: &IdentityChain| chain.rights_at(&header.identity, &header.device).is_some();
-        let known = self.identities.get(&header.school).is_some_and(certified);
+        let known = self.identities.rights_at(&header.school, &header.identity, &header.device).is_some();
         if !known || header.space != self.space || u64::from(header.number) > limits::DEVICE_OPERATIONS {
             return Err(Fault::Chain { what: "operation" });
         }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::decision::{Body, Voted};
 use super::operation::{Act, Operation};
 use crate::bytes;
-use crate::id::{DecisionId, DeviceId, LinkId, OperationId, SchoolId};
+use crate::id::{DecisionId, DeviceId, OperationId, SchoolId};
 use crate::identity::IdentityChain;
 use crate::limits;
 
@@ -20,8 +20,8 @@ pub struct Positions {
     pub splits: BTreeSet<DecisionId>,
     /// For each device, how many operations, the last of them, and its rival in a fork.
     pub operations: BTreeMap<DeviceId, (u32, OperationId, OperationId)>,
-    /// For each school, how many links of its identity chain, and the hash of what is held of it.
-    pub identities: BTreeMap<SchoolId, (u32, LinkId)>,
+    /// For each school, the state of its identity chain.
+    pub identities: BTreeMap<SchoolId, [u8; 32]>,
 }
 
 impl Positions {
@@ -44,11 +44,7 @@ impl Positions {
             }
         }
         for chain in &parts.identities {
-            let links = u32::try_from(chain.links().len() + 1).unwrap_or(u32::MAX);
-            let held = self.identities.entry(chain.school()).or_default();
-            if links >= held.0 {
-                *held = (links, chain.head());
-            }
+            self.identities.insert(chain.school(), chain.state_hash());
         }
     }
 }
@@ -56,7 +52,7 @@ impl Positions {
 /// Parts of a charter: what one node sends another, and what turned out to be new.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Missing {
-    /// Identity chains, whole.
+    /// Identity chains, whole; of one school more than one where something rests on what one was before.
     pub identities: Vec<IdentityChain>,
     /// Decisions in order.
     pub decisions: Vec<Voted>,
@@ -99,8 +95,10 @@ impl Missing {
     /// One decision or operation each, with the identity chains that it is the first to speak of: a
     /// chain that nothing speaks of is not kept. Before a decision comes what was anchored below it.
     fn units(self) -> Vec<Self> {
-        let mut chains: BTreeMap<SchoolId, IdentityChain> =
-            self.identities.into_iter().map(|chain| (chain.school(), chain)).collect();
+        let mut chains: BTreeMap<SchoolId, Vec<IdentityChain>> = BTreeMap::new();
+        for chain in self.identities {
+            chains.entry(chain.school()).or_default().push(chain);
+        }
         let mut operations = in_order(self.operations).into_iter().peekable();
         let mut splits = self.splits;
         let mut units = Vec::new();
@@ -111,7 +109,7 @@ impl Missing {
                     _ => None,
                 };
                 let named = [Some(operation.school()), admitted].into_iter().flatten();
-                let identities = named.filter_map(|school| chains.remove(&school)).collect();
+                let identities = named.filter_map(|school| chains.remove(&school)).flatten().collect();
                 units.push(Self { identities, operations: vec![operation], ..Self::default() });
             }
         };
@@ -119,7 +117,7 @@ impl Missing {
             push_operations(&mut units, &mut chains, complete.decision.number().into());
             // A decision is judged by the identities of its signers.
             let signers = complete.decision.signers().iter();
-            let identities = signers.filter_map(|(school, _)| chains.remove(school)).collect();
+            let identities = signers.filter_map(|(school, _)| chains.remove(school)).flatten().collect();
             // One that settles is judged by what fell.
             let fallen = |split: &mut Voted| match complete.decision.body() {
                 Body::Settle(of) => split.decision.id() == of.falls,
@@ -131,7 +129,7 @@ impl Missing {
         push_operations(&mut units, &mut chains, u64::MAX);
         units.extend(splits.into_iter().map(|split| Self { splits: vec![split], ..Self::default() }));
         // Chains that grew, of schools that are known.
-        units.extend(chains.into_values().map(|chain| Self { identities: vec![chain], ..Self::default() }));
+        units.extend(chains.into_values().map(|identities| Self { identities, ..Self::default() }));
         units
     }
 }

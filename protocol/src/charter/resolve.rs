@@ -11,10 +11,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::decision::{Versions, Voted};
+use super::identities::Identities;
 use super::operation::Operation;
 use super::role::Role;
 use crate::id::{DecisionId, DeviceId, EntryId, OperationId, RecordId, SchoolId, TicketId, WriterId};
-use crate::identity::IdentityChain;
 
 /// The version of [`resolve`] that this program knows.
 pub const RESOLVER: u16 = 0;
@@ -95,7 +95,7 @@ impl Resolved {
 pub fn resolve<'a>(
     decisions: impl IntoIterator<Item = &'a Voted>,
     operations: impl IntoIterator<Item = &'a Operation>,
-    identities: &'a BTreeMap<SchoolId, IdentityChain>,
+    identities: &'a Identities,
     splits: &'a BTreeMap<u32, Voted>,
 ) -> Resolved {
     let mut course = course::Course::new(operations, identities, splits);

@@ -1,116 +1,91 @@
 //! A school's identity chain: which devices act for it (§1.2, §1.3).
 //!
-//! | field of a link | bytes | |
-//! |---|---|---|
-//! | layout | 4 | 0 |
-//! | school | 32 | |
-//! | number | 4 | from 1; the inception is 0 |
-//! | prev | 32 | the link before; the school id at 1 |
-//! | kind | 1 | 1 certify |
-//! | device | 32 | certify: its public key |
-//! | rights | 1 | certify: bit 0 write, 1 admit-device, 2 govern |
-//! | signature | 64 | by the root, over the hash of all the above |
+//! Links are in `link`, which of two branches counts in `branch`. A chain whose held branches weigh
+//! the same is *frozen*: what was certified before they part goes on, nothing that either says after
+//! it gives rights, every `revoke` of either counts, until a heavier branch ends that.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::inception::Inception;
-use super::keys::{self, Domain, SecretKey, Signature};
-use crate::bytes::{Reader, Writer};
+use super::branch::{self, Branch};
+use super::inception::{Inception, Keys, RecoveryCode};
+use super::keys::SecretKey;
+use super::link::{Link, Rights, Signer, Step, WHAT};
+use super::revocation::Revocation;
+use super::standing::Standing;
 use crate::fault::Fault;
 use crate::id::{DeviceId, LinkId, SchoolId};
 use crate::{hash, limits};
 
-const WHAT: &str = "link of an identity chain";
-const CERTIFY: u8 = 1;
-
-/// What a device may do for its school (§1.3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rights(u8);
-
-impl Rights {
-    /// Write entries, enrol and retire its own writers.
-    pub const WRITE: Self = Self(1);
-    /// Certify further devices.
-    pub const ADMIT_DEVICE: Self = Self(2);
-    /// Sign votes and charter operations for the school.
-    pub const GOVERN: Self = Self(4);
-    /// Everything: the first device of a school.
-    pub const ALL: Self = Self(7);
-
-    /// Whether all of `others` are among these.
-    pub fn include(self, others: Self) -> bool {
-        self.0 & others.0 == others.0
-    }
-}
-
-/// One signed link, with the bytes it came as.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<u8>", into = "Vec<u8>")]
-pub struct Link {
-    bytes: Vec<u8>,
-    school: SchoolId,
-    number: u32,
-    prev: LinkId,
-    device: DeviceId,
-    rights: Rights,
-}
-
-impl Link {
-    fn parse(bytes: &[u8]) -> Result<Self, Fault> {
-        let mut reader = Reader::new(bytes, WHAT);
-        let layout = reader.u32()?;
-        let (school, number, prev) = (reader.id()?, reader.u32()?, reader.id()?);
-        let kind = reader.u8()?;
-        let (device, rights) = (reader.id()?, reader.u8()?);
-        if layout != 0 || kind != CERTIFY || rights == 0 || rights > Rights::ALL.0 {
-            return Err(reader.malformed());
-        }
-        let _signature: Signature = reader.array()?;
-        reader.end()?;
-        Ok(Self { bytes: bytes.to_vec(), school, number, prev, device, rights: Rights(rights) })
-    }
-    /// Its id: the hash of what is signed.
-    pub fn id(&self) -> LinkId {
-        LinkId(hash::LINK.hash(&[self.signed()]))
-    }
-    fn signed(&self) -> &[u8] {
-        &self.bytes[..self.bytes.len() - 64]
-    }
-    fn verify(&self, root: &[u8; 32]) -> Result<(), Fault> {
-        let signature: Signature = self.bytes[self.bytes.len() - 64..].try_into().expect("parsed with a signature");
-        keys::verify(root, Domain::Link, &self.id().0, &signature)
-    }
-}
-
-impl TryFrom<Vec<u8>> for Link {
-    type Error = Fault;
-    fn try_from(bytes: Vec<u8>) -> Result<Self, Fault> {
-        Self::parse(&bytes)
-    }
-}
-impl From<Link> for Vec<u8> {
-    fn from(link: Link) -> Self {
-        link.bytes
-    }
-}
-
-/// A school's inception and all links since, each verified.
+/// A school's inception and its links since, each verified.
 ///
 /// Every chain that was read is verified: one that does not hold is not read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Unverified")]
+#[serde(try_from = "Unverified", into = "Unverified")]
 pub struct IdentityChain {
     inception: Inception,
+    /// The branch that counts; of two that weigh the same, the first.
     links: Vec<Link>,
+    /// What the second one has from their parting on; empty unless frozen.
+    rival: Vec<Link>,
+    /// After the last link that counts.
+    standing: Standing,
+    /// Devices revoked on any branch held.
+    revoked: BTreeMap<DeviceId, Revocation>,
+    /// Where each link is: whether the rival alone has it, and its number.
+    places: BTreeMap<LinkId, (bool, u32)>,
 }
 
 impl IdentityChain {
     /// A school without devices yet.
     pub fn new(inception: Inception) -> Self {
-        Self { inception, links: Vec::new() }
+        Self::of(inception, Vec::new(), Vec::new())
     }
+    /// Puts together what is verified already.
+    fn of(inception: Inception, links: Vec<Link>, rival: Vec<Link>) -> Self {
+        let parting = rival.first().map_or(links.len(), |link| link.number() as usize - 1);
+        let mut standing = Standing::new(inception.keys().clone(), LinkId(inception.school().0));
+        let mut places = BTreeMap::from([(standing.head, (false, 0))]);
+        links[..parting].iter().for_each(|link| standing.apply(link));
+        places.extend(rival.iter().map(|link| (link.id(), (true, link.number()))));
+        places.extend(links.iter().map(|link| (link.id(), (false, link.number()))));
+        let mut revoked = standing.revoked.clone();
+        for link in links[parting..].iter().chain(&rival) {
+            if let Step::Revoke { device, stands, .. } = link.step() {
+                let both = revoked.get(device).map_or_else(|| stands.clone(), |held| held.and(stands));
+                revoked.insert(*device, both);
+            }
+        }
+        Self { inception, links, rival, standing, revoked, places }
+    }
+    /// Verifies a branch whose first `known` links were verified before.
+    fn verify(inception: &Inception, branch: &[&Link], known: usize) -> Result<Standing, Fault> {
+        let bytes: usize = branch.iter().map(|link| link.as_bytes().len()).sum();
+        if branch.len() > limits::IDENTITY_LINKS || bytes > limits::IDENTITY_BYTES {
+            return Err(Fault::TooLarge { what: "identity chain", most: limits::IDENTITY_LINKS as u64 });
+        }
+        let mut standing = Standing::new(inception.keys().clone(), LinkId(inception.school().0));
+        for (place, link) in branch.iter().enumerate() {
+            if link.school != inception.school() {
+                return Err(Fault::Chain { what: WHAT });
+            }
+            if place >= known {
+                standing.verify(link)?;
+            }
+            standing.apply(link);
+        }
+        Ok(standing)
+    }
+    /// The branches held, from the first link on.
+    fn branches(&self) -> Vec<Branch<'_>> {
+        let mut branches = vec![self.links.iter().collect::<Branch<'_>>()];
+        if self.is_frozen() {
+            branches.push(self.links[..self.standing.number as usize].iter().chain(&self.rival).collect());
+        }
+        branches
+    }
+
     /// The school.
     pub fn school(&self) -> SchoolId {
         self.inception.school()
@@ -119,90 +94,167 @@ impl IdentityChain {
     pub fn inception(&self) -> &Inception {
         &self.inception
     }
-    /// The links, in order.
+    /// The links of the branch that counts, in order; of the first of two that weigh the same.
     pub fn links(&self) -> &[Link] {
         &self.links
     }
-    /// The id of the last link; the school id before the first.
+    /// The id of the last link that counts, for signed things to name; the school id before the first.
     pub fn head(&self) -> LinkId {
-        self.links.last().map_or(LinkId(self.school().0), Link::id)
+        self.standing.head
     }
-    /// Certifies a device with the root key.
-    pub fn certify(&mut self, root: &SecretKey, device: DeviceId, rights: Rights) -> Result<(), Fault> {
-        let number = u32::try_from(self.links.len() + 1).map_err(|_| Fault::Chain { what: WHAT })?;
-        let unsigned = Writer::with_capacity(170)
-            .u32(0)
-            .bytes(&self.school().0)
-            .u32(number)
-            .bytes(&self.head().0)
-            .u8(CERTIFY)
-            .bytes(&device.0)
-            .u8(rights.0)
-            .done();
-        let signature = root.sign(Domain::Link, &hash::LINK.hash(&[&unsigned]));
-        self.push(Link::parse(&[&unsigned[..], &signature].concat())?)
-    }
-    /// Adds the next link, verified.
-    pub fn push(&mut self, link: Link) -> Result<(), Fault> {
-        let next = self.links.len() + 1;
-        if next > limits::IDENTITY_LINKS {
-            return Err(Fault::TooLarge { what: "identity chain", most: limits::IDENTITY_LINKS as u64 });
+    /// Equal exactly when the same is held: the head, or the hash of both ends.
+    pub fn state_hash(&self) -> [u8; 32] {
+        match (self.links.last(), self.rival.last()) {
+            (Some(first), Some(rival)) => hash::IDENTITY_STATE.hash(&[&first.id().0, &rival.id().0]),
+            _ => self.head().0,
         }
-        if link.school != self.school() || link.number as usize != next || link.prev != self.head() {
-            return Err(Fault::Chain { what: WHAT });
-        }
-        link.verify(self.inception.root())?;
-        self.links.push(link);
-        Ok(())
     }
-    /// The devices that act for the school now, with their rights; the last certificate counts.
+    /// Whether two branches weigh the same: nothing from their parting on gives rights.
+    pub fn is_frozen(&self) -> bool {
+        !self.rival.is_empty()
+    }
+    /// The keys in force.
+    pub fn keys(&self) -> &Keys {
+        &self.standing.keys
+    }
+    /// Whether this code's keys are the ones in force: it is on the sheet that counts.
+    pub fn is_under(&self, code: &RecoveryCode) -> bool {
+        self.standing.keys == Keys::of(code)
+    }
+    /// The devices that act for the school now, with their rights.
     pub fn devices(&self) -> BTreeMap<DeviceId, Rights> {
-        self.links.iter().map(|link| (link.device, link.rights)).collect()
-    }
-    /// What a device might do when `head` was the last link; nothing where that is no link of this chain.
-    pub fn rights_at(&self, head: &LinkId, device: &DeviceId) -> Option<Rights> {
-        let links = match self.links.iter().position(|link| link.id() == *head) {
-            Some(place) => &self.links[..=place],
-            None => return None,
-        };
-        links.iter().rev().find(|link| link.device == *device).map(|link| link.rights)
-    }
-    /// Whether a device was ever certified with these rights.
-    pub fn ever(&self, device: &DeviceId, rights: Rights) -> bool {
-        self.links.iter().any(|link| link.device == *device && link.rights.include(rights))
-    }
-    /// Whether `later` is `earlier` or comes after it.
-    pub fn follows(&self, earlier: &LinkId, later: &LinkId) -> bool {
-        let place = |id: &LinkId| self.links.iter().position(|link| link.id() == *id);
-        matches!((place(earlier), place(later)), (Some(earlier), Some(later)) if earlier <= later)
-    }
-    /// The last operation of a revoked device that stands in a space.
-    pub fn last_operation(&self, _space: &crate::id::SpaceId, _device: &DeviceId) -> Option<u32> {
-        None
-    }
-    /// Where a log of a revoked device ends.
-    pub fn revoked_log(&self, _device: &DeviceId, _writer: &crate::id::WriterId) -> Option<crate::charter::Cut> {
-        None
+        let now = self.standing.devices_at(self.standing.number);
+        now.filter(|(device, _)| !self.revoked.contains_key(device)).collect()
     }
     /// What a device may do now.
     pub fn rights(&self, device: &DeviceId) -> Option<Rights> {
-        self.links.iter().rev().find(|link| link.device == *device).map(|link| link.rights)
+        self.standing.rights_at(self.standing.number, device).filter(|_| !self.revoked.contains_key(device))
+    }
+    /// What a device might do when `head` was the last link, whatever came later; nothing where that is
+    /// no link held. After the parting of two branches that weigh the same: what it might do at it.
+    pub fn rights_at(&self, head: &LinkId, device: &DeviceId) -> Option<Rights> {
+        let (_, number) = self.places.get(head)?;
+        self.standing.rights_at((*number).min(self.standing.number), device)
+    }
+    /// Whether a device was ever certified with these rights; with [`Rights::NONE`], at all.
+    pub fn ever(&self, device: &DeviceId, rights: Rights) -> bool {
+        self.standing.ever(device).any(|had| had.include(rights))
+    }
+    /// What of a device stands, where it was revoked.
+    pub fn revoked(&self, device: &DeviceId) -> Option<&Revocation> {
+        self.revoked.get(device)
+    }
+    /// Every device that was revoked.
+    pub fn revocations(&self) -> &BTreeMap<DeviceId, Revocation> {
+        &self.revoked
+    }
+    /// Whether `later` is `earlier` or a link that goes on from it; both held.
+    pub fn follows(&self, earlier: &LinkId, later: &LinkId) -> bool {
+        let (Some((rival, from)), Some((other, to))) = (self.places.get(earlier), self.places.get(later)) else {
+            return false;
+        };
+        from <= to && (rival == other || *from <= self.standing.number)
+    }
+
+    /// Takes in what another holds of this school; says whether that changed anything. Whatever the
+    /// order in which chains are merged, what is held in the end is the same.
+    pub fn merge(&mut self, other: &Self) -> Result<bool, Fault> {
+        if other.inception != self.inception {
+            return Err(Fault::Chain { what: "identity chain" });
+        }
+        if other.state_hash() == self.state_hash() {
+            return Ok(false);
+        }
+        let (first, second) = branch::choose([self.branches(), other.branches()].concat());
+        let parting = second.as_ref().map_or(0, |second| branch::shared(&first, second));
+        let rival = second.iter().flat_map(|second| &second[parting..]).map(|link| Link::clone(link)).collect();
+        let merged = Self::of(self.inception.clone(), first.into_iter().cloned().collect(), rival);
+        let changed = merged.state_hash() != self.state_hash();
+        if changed {
+            *self = merged;
+        }
+        Ok(changed)
+    }
+
+    /// Certifies a device, with the root, or with a device that may admit others.
+    pub fn certify(&mut self, signer: &SecretKey, device: DeviceId, rights: Rights) -> Result<(), Fault> {
+        let by = self.signer(signer);
+        self.sign(&self.head(), &Step::Certify { by, device, rights }, &[signer])
+    }
+    /// Revokes a device for good, with the root, or with a device that may admit others.
+    pub fn revoke(&mut self, signer: &SecretKey, device: DeviceId, stands: Revocation) -> Result<(), Fault> {
+        let by = self.signer(signer);
+        self.sign(&self.head(), &Step::Revoke { by, device, stands }, &[signer])
+    }
+    /// Makes the key that was committed to the root; `keys` has its public key as root.
+    pub fn rotate(&mut self, root: &SecretKey, keys: Keys) -> Result<(), Fault> {
+        self.sign(&self.head(), &Step::Rotate(keys), &[root])
+    }
+    /// Sets all keys anew with recovery keys, after a link: what else came after it counts no more.
+    pub fn recover(&mut self, after: &LinkId, recovery: &[&SecretKey], keys: Keys) -> Result<(), Fault> {
+        let mut keyed: Vec<([u8; 32], &SecretKey)> = recovery.iter().map(|key| (key.public(), *key)).collect();
+        keyed.sort_by_key(|(public, _)| *public);
+        let (signers, secrets): (Vec<[u8; 32]>, Vec<&SecretKey>) = keyed.into_iter().unzip();
+        self.sign(after, &Step::Recover { signers, keys }, &secrets)
+    }
+    /// Replaces the sheet: all keys come from a new code, and no key of the old one signs any more.
+    pub fn renew(&mut self, old: &RecoveryCode, new: &RecoveryCode) -> Result<(), Fault> {
+        self.recover(&self.head(), &[&old.recovery(0)], Keys::of(new))
+    }
+
+    fn signer(&self, key: &SecretKey) -> Signer {
+        if key.public::<[u8; 32]>() == self.standing.keys.root { Signer::Root } else { Signer::Device(key.public()) }
+    }
+    /// Signs a step after a link and takes it in; refused where it would not count.
+    fn sign(&mut self, after: &LinkId, step: &Step, signers: &[&SecretKey]) -> Result<(), Fault> {
+        let (rival, number) = *self.places.get(after).ok_or(Fault::Chain { what: WHAT })?;
+        let branch = self.branches().swap_remove(usize::from(rival));
+        let branch = &branch[..number as usize];
+        let link = Link::sign(self.school(), number + 1, *after, step, signers)?;
+        let extended = [branch, &[&link]].concat();
+        Self::verify(&self.inception, &extended, branch.len())?;
+        let other = Self::of(self.inception.clone(), extended.into_iter().cloned().collect(), Vec::new());
+        let mut next = self.clone();
+        next.merge(&other)?;
+        if next.head() != link.id() {
+            return Err(Fault::Chain { what: WHAT });
+        }
+        *self = next;
+        Ok(())
     }
 }
 
-/// A chain as it was read.
-#[derive(Deserialize)]
+/// A chain as it travels and rests.
+#[derive(Serialize, Deserialize)]
 struct Unverified {
     inception: Inception,
     links: Vec<Link>,
+    rival: Vec<Link>,
+}
+
+impl From<IdentityChain> for Unverified {
+    fn from(chain: IdentityChain) -> Self {
+        Self { inception: chain.inception, links: chain.links, rival: chain.rival }
+    }
 }
 
 impl TryFrom<Unverified> for IdentityChain {
     type Error = Fault;
+    /// Both branches hold, and are the two that would be kept of themselves.
     fn try_from(read: Unverified) -> Result<Self, Fault> {
-        let mut chain = Self::new(read.inception);
-        read.links.into_iter().try_for_each(|link| chain.push(link))?;
-        Ok(chain)
+        let Unverified { inception, links, rival } = read;
+        let first: Branch<'_> = links.iter().collect();
+        Self::verify(&inception, &first, 0)?;
+        if let Some(parting) = rival.first().map(|link| link.number() as usize - 1) {
+            let shared = first.get(..parting).ok_or(Fault::Chain { what: WHAT })?;
+            let second = shared.iter().copied().chain(&rival).collect::<Branch<'_>>();
+            Self::verify(&inception, &second, parting)?;
+            let kept = branch::choose(vec![first.clone(), second.clone()]);
+            if branch::shared(&first, &second) != parting || kept != (first, Some(second)) {
+                return Err(Fault::Chain { what: WHAT });
+            }
+        }
+        Ok(Self::of(inception, links, rival))
     }
 }
 
@@ -210,36 +262,28 @@ impl TryFrom<Unverified> for IdentityChain {
 mod tests {
     use super::*;
     use crate::bytes::{decode, encode};
-    use crate::identity::RecoveryCode;
     use proptest::prelude::*;
-
-    fn chain(seed: [u8; 20], devices: &[[u8; 32]]) -> IdentityChain {
-        let code = RecoveryCode::from_random(seed);
-        let mut chain = IdentityChain::new(Inception::new(&code));
-        for device in devices {
-            chain.certify(&code.root(0), DeviceId(*device), Rights::WRITE).unwrap();
-        }
-        chain
-    }
 
     proptest! {
         #[test]
-        fn any_chain_survives_its_bytes_and_any_flipped_bit_is_refused(seed: [u8; 20], devices in proptest::collection::vec(any::<[u8; 32]>(), 1..4), flip: usize) {
-            let chain = chain(seed, &devices);
+        fn any_chain_survives_its_bytes_and_any_flipped_bit_is_refused(seed: [u8; 20], devices in proptest::collection::vec(any::<[u8; 32]>(), 1..4), frozen: bool, flip: usize) {
+            let code = RecoveryCode::from_random(seed);
+            let mut chain = IdentityChain::new(Inception::new(&code));
+            for device in devices {
+                chain.certify(&code.root(0), DeviceId(device), Rights::WRITE).unwrap();
+            }
+            let mut other = chain.clone();
+            chain.certify(&code.root(0), DeviceId([1; 32]), Rights::ALL).unwrap();
+            other.certify(&code.root(0), DeviceId([2; 32]), Rights::ALL).unwrap();
+            if frozen {
+                chain.merge(&other).unwrap();
+            }
+            prop_assert_eq!(chain.is_frozen(), frozen);
             let mut bytes = encode(&chain);
             prop_assert_eq!(&decode::<IdentityChain>(&bytes, WHAT).unwrap(), &chain);
             let bit = flip % (bytes.len() * 8);
             bytes[bit / 8] ^= 1 << (bit % 8);
             prop_assert!(decode::<IdentityChain>(&bytes, WHAT).is_err());
         }
-    }
-
-    #[test]
-    fn another_root_certifies_nothing() {
-        let mut chain = chain([1; 20], &[[2; 32]]);
-        let other = RecoveryCode::from_random([9; 20]);
-        let refused = chain.certify(&other.root(0), DeviceId([3; 32]), Rights::ALL);
-        assert_eq!(refused, Err(Fault::Signature { what: WHAT }));
-        assert_eq!(chain.rights(&DeviceId([3; 32])), None);
     }
 }

@@ -19,6 +19,8 @@ pub enum Domain {
     Consent,
     /// A joiner's acceptance of an admission.
     Acceptance,
+    /// The claim to start a school again from its sheet.
+    Claim,
 }
 
 impl Domain {
@@ -31,6 +33,7 @@ impl Domain {
             Self::Operation => b"staffroom operation\0",
             Self::Consent => b"staffroom writer consent\0",
             Self::Acceptance => b"staffroom acceptance\0",
+            Self::Claim => b"staffroom recovery claim\0",
         }
     }
     /// How faults name the signed thing.
@@ -42,6 +45,7 @@ impl Domain {
             Self::Operation => "operation",
             Self::Consent => "writer's consent",
             Self::Acceptance => "acceptance",
+            Self::Claim => "recovery claim",
         }
     }
     fn message(self, hash: &[u8; 32]) -> Vec<u8> {

@@ -9,6 +9,7 @@ mod charter_world;
 mod exchange;
 mod hostile_partner;
 mod hostile_peer;
+mod identity;
 mod record_change;
 mod record_genesis;
 mod record_hostile;

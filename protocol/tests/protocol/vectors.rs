@@ -10,7 +10,9 @@ use std::path::PathBuf;
 use serde_json::{Value as Json, json};
 use staffroom_protocol::charter::{Act, Actor, Admission, Charter, Cut, Founding, LogCut, Role, Ticket};
 use staffroom_protocol::id::{BlobId, EntryId, OperationId, RecordId, SpaceId, WriterId, to_text};
-use staffroom_protocol::identity::{Domain, IdentityChain, Inception, RecoveryCode, Rights, SecretKey};
+use staffroom_protocol::identity::{
+    Domain, IdentityChain, Inception, Keys, Link, RecoveryCode, Revocation, Rights, SecretKey, Step,
+};
 use staffroom_protocol::limits;
 use staffroom_protocol::log::{Entry, EntryKind, Frontier, Header, Payload, Reach, Verified};
 use staffroom_protocol::record::change::Change;
@@ -132,6 +134,47 @@ fn second(space: SpaceId) -> Verified {
     Entry::sign(header, payload, &writer())
 }
 
+/// A chain with a link of each kind.
+fn steps() -> IdentityChain {
+    let (code, device, mut chain) = school(1);
+    let laptop = SecretKey::from_seed(&[0x51; 32]).public();
+    chain.certify(&device, laptop, Rights::WRITE).unwrap();
+    let mut stands = Revocation::default();
+    stands.keep_operations(&SpaceId([8; 32]), &laptop, (3, OperationId([9; 32])));
+    stands.logs.insert(WriterId([10; 32]), (7, EntryId([11; 32])));
+    chain.revoke(&device, laptop, stands).unwrap();
+    let next = RecoveryCode::from_random([12; 20]);
+    chain.rotate(&code.root(1), Keys { root: code.root(1).public(), ..Keys::of(&next) }).unwrap();
+    chain.renew(&next, &RecoveryCode::from_random([13; 20])).unwrap();
+    chain
+}
+
+fn described(link: &Link) -> Json {
+    let what = match link.step() {
+        Step::Certify { .. } => "certify",
+        Step::Revoke { .. } => "revoke",
+        Step::Rotate(_) => "rotate",
+        Step::Recover { .. } => "recover",
+    };
+    json!({ "number": link.number(), "step": what, "layout": hex(link.as_bytes()), "id": hex(link.id().0) })
+}
+
+/// Two certificates at one place, by one device.
+fn frozen() -> Json {
+    let (_, device, chain) = school(1);
+    let with = |seed: u8| {
+        let mut chain = chain.clone();
+        chain.certify(&device, SecretKey::from_seed(&[seed; 32]).public(), Rights::WRITE).unwrap();
+        chain
+    };
+    let (mut both, other) = (with(0x51), with(0x52));
+    both.merge(&other).unwrap();
+    assert!(both.is_frozen());
+    let ends = [both.links()[1].id(), if both.links() == other.links() { with(0x51) } else { other }.head()];
+    assert_eq!(both.state_hash(), hash("identity state", &[&ends[0].0, &ends[1].0]));
+    json!({ "chain": hex(postcard::to_allocvec(&both).unwrap()), "head": hex(both.head().0), "state": hex(both.state_hash()) })
+}
+
 #[test]
 fn identity() {
     let (code, device, chain) = school(1);
@@ -143,19 +186,26 @@ fn identity() {
     let inception = chain.inception().as_bytes();
     assert_eq!(chain.school().0, hash("inception", &[inception]));
     assert_eq!(inception[36..68], hash("key", &[&code.root(1).public::<[u8; 32]>()]));
+    assert_eq!(code.recovery(0).seed(), hash("recovery key", &[&[1; 20], &0u32.to_le_bytes()]));
+    assert_eq!(inception[70..], hash("key", &[&code.recovery(0).public::<[u8; 32]>()]));
     let link: Vec<u8> = chain.links()[0].clone().into();
-    assert_eq!((link.len(), chain.head().0), (170, hash("identity link", &[&link[..106]])));
+    assert_eq!((link.len(), chain.head().0), (203, hash("identity link", &[&link[..139]])));
     check(
         "identity.json",
         "protocol.md §2: a recovery code, its keys, a school, a device",
         &json!({
             "recovery_code": { "bytes": hex([1; 20]), "text": code.to_text() },
             "root_keys": [root(0), root(1)],
+            "recovery_key": {
+                "number": 0, "seed": hex(code.recovery(0).seed()), "public": hex(code.recovery(0).public::<[u8; 32]>()),
+            },
             "inception": hex(inception),
             "school": { "id": hex(chain.school().0), "text": chain.school().to_string() },
             "device": { "seed": hex(device.seed()), "public": hex(device.public::<[u8; 32]>()) },
-            "link": { "rights": 7, "layout": hex(&link), "id": hex(chain.head().0), "signature": hex(&link[106..]) },
+            "link": { "rights": 7, "layout": hex(&link), "id": hex(chain.head().0), "signature": hex(&link[139..]) },
             "chain": hex(postcard::to_allocvec(&chain).unwrap()),
+            "steps": steps().links().iter().map(described).collect::<Vec<_>>(),
+            "frozen": frozen(),
         }),
     );
 }
@@ -187,7 +237,7 @@ fn charters() {
         .collect();
     assert_eq!(operations.len(), 3);
     let ids: Vec<u8> = whole.operations.iter().flat_map(|operation| operation.id().0).collect();
-    let heads: Vec<u8> = charter.identities().values().flat_map(|chain| chain.head().0).collect();
+    let heads: Vec<u8> = charter.identities().iter().flat_map(|(_, chain)| chain.state_hash()).collect();
     let state = hash("charter state", &[&charter.space().0, &charter.space().0, &ids, &heads]);
     assert_eq!(charter.hash(), state);
     let resolved = charter.resolved();

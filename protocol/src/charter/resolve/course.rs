@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Cut, RESOLVER, Resolved};
 use crate::charter::decision::{Body, Decision, LogCut, Settlement, Versions, Vote, Voted};
+use crate::charter::identities::Identities;
 use crate::charter::operation::{Act, Admission, Operation};
 use crate::charter::role::Role;
 use crate::id::{DecisionId, LinkId, OperationId, RecordId, SchoolId, SpaceId, WriterId};
 use crate::identity::{IdentityChain, Rights};
+
 use crate::limits;
 
 /// An operation on the way through the decisions.
@@ -41,7 +43,7 @@ pub(super) enum Ending {
 
 /// The walk.
 pub(super) struct Course<'a> {
-    identities: &'a BTreeMap<SchoolId, IdentityChain>,
+    identities: &'a Identities,
     splits: &'a BTreeMap<u32, Voted>,
     /// In the order that counts: anchor, device, number. Those before `reached` are anchored at the
     /// decisions so far.
@@ -66,7 +68,7 @@ pub(super) struct Course<'a> {
 impl<'a> Course<'a> {
     pub(super) fn new(
         operations: impl IntoIterator<Item = &'a Operation>,
-        identities: &'a BTreeMap<SchoolId, IdentityChain>,
+        identities: &'a Identities,
         splits: &'a BTreeMap<u32, Voted>,
     ) -> Self {
         let step = |operation| Step { operation, covered: false, stands: false };
@@ -127,7 +129,7 @@ impl<'a> Course<'a> {
         let id = voted.decision.id();
         let rights = |vote: &Vote| {
             let (_, head) = voted.decision.signers().iter().find(|(signer, _)| *signer == vote.school)?;
-            self.identities.get(&vote.school)?.rights_at(head, &vote.device)
+            self.identities.rights_at(&vote.school, head, &vote.device)
         };
         let governs = |vote: &Vote| rights(vote).is_some_and(|rights| rights.include(Rights::GOVERN));
         let counts = |vote: &&Vote| vote.yes && governs(vote) && vote.verify(id).is_ok();
@@ -249,15 +251,14 @@ impl<'a> Course<'a> {
             let school = step.operation.school();
             let steward = self.stewards.contains(&school);
             let header = step.operation.header();
-            let rights = self.identities.get(&school).and_then(|c| c.rights_at(&header.identity, &header.device));
+            let rights = self.identities.rights_at(&school, &header.identity, &header.device);
             let may = |needed| rights.is_some_and(|rights| rights.include(needed));
             step.stands = header.anchor == self.head
                 && match step.operation.act() {
                     Act::Admit(admission) => {
                         let count = admitted.entry(school).or_default();
                         *count += 1;
-                        let joiner = self.identities.get(&admission.school);
-                        let accepted = joiner.is_some_and(|chain| chain.ever(&admission.device, Rights::GOVERN));
+                        let accepted = self.identities.ever(&admission.school, &admission.device, Rights::GOVERN);
                         steward && may(Rights::GOVERN) && accepted && *count <= limits::STEWARD_ADMISSIONS
                     }
                     Act::Leave(_) => !steward && may(Rights::GOVERN),

@@ -42,12 +42,14 @@ struct Admitted {
 }
 
 /// Whether an operation stands: its school had the right and has not lost it unseen, and its device
-/// was not revoked below it. What a decision has seen, no revocation undoes.
+/// was not revoked below it, nor left out of its school's chain. What a decision has seen, neither undoes.
 fn stands(course: &Course<'_>, step: &Step<'_>) -> bool {
     let header = step.operation.header();
     let chain = course.identity(&header.school);
-    let last = chain.and_then(|chain| chain.last_operation(&course.space, &header.device));
-    step.stands && (step.covered || last.is_none_or(|last| header.number <= last))
+    let revoked = chain.and_then(|chain| chain.revoked(&header.device));
+    let last = revoked.map(|stands| stands.last_operation(&course.space, &header.device).map_or(0, |(last, _)| last));
+    let certified = chain.is_some_and(|chain| chain.rights_at(&header.identity, &header.device).is_some());
+    step.stands && (step.covered || (certified && last.is_none_or(|last| header.number <= last)))
 }
 
 fn admissions(course: &Course<'_>, founder: SchoolId, steps: &[&Step<'_>]) -> Vec<Admitted> {
@@ -155,7 +157,11 @@ fn cut(
         Ending::School(school, cuts) => (*school == writer.school).then(|| listed(cuts)),
         Ending::Log(log) => (log.writer == id).then_some(log.cut),
     });
-    let revoked = || course.identity(&writer.school)?.revoked_log(&writer.device, &id);
+    let revoked = || {
+        let stands = course.identity(&writer.school)?.revoked(&writer.device)?;
+        let (next, head) = stands.logs.get(&id).copied().unwrap_or_default();
+        Some(Cut { next, head })
+    };
     let by_operation = || {
         steps.iter().find_map(|step| match step.operation.act() {
             Act::Retire(log) => {
