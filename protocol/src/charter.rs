@@ -11,6 +11,7 @@ mod operation;
 mod resolve;
 mod role;
 mod ticket;
+mod words;
 
 pub use decision::{Body, Complete, Decision, Founding, Vote};
 pub use held::{Actor, Charter};
@@ -18,4 +19,5 @@ pub use missing::{Missing, Positions};
 pub use operation::{Act, Admission, Enrolment, Operation, Retirement};
 pub use resolve::{Cut, Member, Resolved, Writer, resolve};
 pub use role::Role;
-pub use ticket::{Invitation, NotATicket, Redemption, Ticket};
+pub use ticket::{Claim, Invitation, NotATicket, Redeemed, Redemption, Standing, Ticket, Waiting};
+pub use words::{Nonce, NotWords, Transcript, Words, commitment};

@@ -16,6 +16,6 @@ mod message;
 mod session;
 
 pub use codec::{decode, encode};
-pub use join::{Join, Joined};
+pub use join::{Join, Joined, Reveal};
 pub use message::{Hello, Mark, Message, Run};
 pub use session::{Ended, Input, Output, Session, Standing};

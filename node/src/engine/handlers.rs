@@ -13,7 +13,7 @@ use staffroom_protocol::replica::{Draft, Edit, EditFault};
 
 use super::desk::Desk;
 use super::names::{OWN, clusters, failed, member, record, space, space_name};
-use super::{lookup, wall_clock};
+use super::{lookup, waiting, wall_clock};
 use crate::api::{Answer, Code, Done, Failure, Named, NewRecord, Outcome, Request};
 
 /// Does what a request asks for, staged.
@@ -27,7 +27,11 @@ pub(super) fn answer(desk: &mut Desk, request: Request) -> Result<Answer, Failur
         Request::CreateCluster { name } => create_cluster(desk, &name),
         Request::Save { to, records } => save(desk, to.as_deref(), records),
         Request::Edit { id, fields, heads, author } => edit(desk, &id, fields, heads, author),
-        Request::Invite { cluster, role, expires_in } => invite(desk, cluster.as_deref(), role, expires_in),
+        Request::Invite { cluster, role, expires_in, confirm } => {
+            waiting::invite(desk, cluster.as_deref(), role, expires_in, confirm)
+        }
+        Request::Confirm { words } => waiting::confirm(desk, &words),
+        Request::Refuse { school } => waiting::refuse(desk, &school),
         Request::Promote { cluster, school } => promote(desk, cluster.as_deref(), &school),
         Request::Verify { rebuild } => {
             if rebuild {
@@ -170,17 +174,6 @@ fn edit(
     let outcome = if changed { Done::Updated } else { Done::Unchanged };
     let (kind, title) = card.map(|card| (card.kind.clone(), card.line("title").to_owned())).unwrap_or_default();
     Ok(Answer::Edited(Outcome { id: Some(id), kind, title, outcome, reason: None, warnings: Vec::new() }))
-}
-
-fn invite(desk: &mut Desk, cluster: Option<&str>, role: Role, expires_in: u64) -> Result<Answer, Failure> {
-    let id = space(&desk.replica, cluster, false)?;
-    if desk.listen.is_empty() {
-        return Err(Failure::new(Code::Failed, "an invitation needs a running node, which the joiner can reach")
-            .hint("start it in another window: share serve"));
-    }
-    let expires = wall_clock().plus(expires_in.saturating_mul(1000));
-    let ticket = desk.replica.invite(id, role, expires, reachable(&desk.listen)).map_err(failed)?;
-    Ok(Answer::Ticket { ticket: ticket.to_text(), expires: expires.0, space: space_name(&desk.replica, id) })
 }
 
 fn promote(desk: &mut Desk, cluster: Option<&str>, school: &str) -> Result<Answer, Failure> {

@@ -47,7 +47,8 @@ pub(crate) fn run() {
     let space = hill.found("The Brook Cluster").expect("founds");
     hill.flush().expect("flushes");
     let ticket = hill.invite(space, Role::Contributor, Millis(9), Vec::new()).expect("invites");
-    let (_, charter) = hill.redeem(&brook.redemption(&ticket), brook.device(), Millis(0)).expect("redeems");
+    let redeemed = hill.redeem(&brook.redemption(&ticket), brook.device(), Millis(0)).expect("redeems");
+    let Redeemed::Admitted(_, charter) = redeemed else { panic!("a ticket that asks nobody") };
     hill.flush().expect("flushes");
     brook.join(&ticket, charter).expect("joins");
     brook.flush().expect("flushes");

@@ -331,7 +331,7 @@ impl World {
         let found = || format!("n{to} to n{from}: {:?}, expected {expected}", result.as_ref().err());
         let rightly = if expected { result.is_ok() } else { result == Err(Fault::Ticket) };
         Violation::unless(rightly, "tickets_admit_whom_they_should", found)?;
-        let Ok((_, charter)) = result else {
+        let Ok(Redeemed::Admitted(_, charter)) = result else {
             self.counts.one("redemptions refused");
             self.say(format_args!("n{to} refuses the ticket of n{from}"));
             self.answer(to, from, redemption.ticket, None);
