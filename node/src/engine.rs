@@ -102,6 +102,8 @@ pub enum Command {
         /// The space.
         answer: oneshot::Sender<Result<SpaceId, Fault>>,
     },
+    /// The words of a ticket that was redeemed before, where a person has to confirm it.
+    Shown(Box<Ticket>, oneshot::Sender<Option<Words>>),
     /// The name of a space.
     NameOf(SpaceId, oneshot::Sender<crate::api::Named<SpaceId>>),
     /// With whom this node syncs, and where they are said to listen.

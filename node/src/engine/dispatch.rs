@@ -41,6 +41,9 @@ impl Desk {
                 let result = self.replica.compare(&ticket, nonce);
                 self.later(answer, result, |fault| Err(fault.clone()));
             }
+            Command::Shown(ticket, answer) => {
+                let _ = answer.send(self.replica.shown(&ticket));
+            }
             Command::Redemption(ticket, answer) => {
                 let _ = answer.send(self.replica.redemption(&ticket));
             }

@@ -50,29 +50,27 @@ enum Told {
 }
 
 /// Redeems a ticket at the device that it names; where a person has to confirm, waits for that so long.
+///
+/// A node that is away for a while is waited for too, once it has shown words: what it promised it keeps.
 pub(super) async fn join(shared: &Arc<Shared>, ticket: &Ticket, wait: Duration) -> Result<Joining, Failure> {
     let deadline = Instant::now() + wait;
-    let mut shown = None;
+    let shown = shared.engine.query(|answer| Command::Shown(Box::new(ticket.clone()), answer));
+    let mut waits = shown.await.flatten().is_some();
     loop {
-        let charter = match (converse(shared, ticket, deadline).await, shown) {
-            (Ok(Told::Charter(charter)), _) => charter,
-            (Ok(Told::Waiting(words)), _) => {
-                shown = Some(words);
-                Missing::default()
+        let told = match converse(shared, ticket, deadline).await {
+            Ok(Told::Charter(charter)) => return enter(shared, ticket, charter).await.map(Joining::Admitted),
+            Ok(Told::Waiting(words)) => {
+                waits = true;
+                Ok(Joining::Waiting(words))
             }
-            // It may be starting anew: what it has promised, it keeps.
-            (Err(failure), Some(_)) if failure.code == Code::Unreachable => Missing::default(),
-            (Err(failure), _) => return Err(failure),
+            Err(failure) if waits && failure.code == Code::Unreachable => Err(failure),
+            Err(failure) => return Err(failure),
         };
-        if !charter.is_empty() {
-            return enter(shared, ticket, charter).await.map(Joining::Admitted);
-        }
         let next = Instant::now() + AGAIN.mul_f64(0.75 + 0.5 * random());
-        if let Some(words) = shown.filter(|_| next >= deadline) {
-            sleep_until(deadline).await;
-            return Ok(Joining::Waiting(words));
+        sleep_until(next.min(deadline)).await;
+        if next >= deadline {
+            return told;
         }
-        sleep_until(next).await;
     }
 }
 

@@ -1,6 +1,8 @@
 //! Nodes that meet over real sockets on this machine.
 
 mod ground;
+mod joining;
+mod refusals;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -79,7 +81,7 @@ async fn a_used_ticket_admits_nobody_else() {
     let began = Instant::now();
     let refused = late.running.ask(Request::Join { ticket, wait: 0 }).await.expect_err("used");
     assert_eq!(refused.code, Code::Refused);
-    assert!(refused.message.contains("used, has expired or was altered"), "{refused:?}");
+    assert!(refused.message.contains("used or refused, has expired or was altered"), "{refused:?}");
     assert!(began.elapsed() >= Duration::from_millis(250), "the answer does not tell by its time");
     // And who was refused belongs nowhere.
     let Answer::Clusters(clusters) = late.ask(Request::Clusters).await else { panic!("not clusters") };

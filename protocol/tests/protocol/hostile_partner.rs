@@ -231,7 +231,7 @@ fn a_school_that_two_stewards_admit_apart_has_one_writer_and_all_its_entries_at_
         talk(&mut hill, &mut brook, space);
         let [(by_hill, ours), (by_brook, theirs)] = [&mut hill, &mut brook].map(|steward| {
             let ticket = steward.invite(space, Role::Contributor, Millis(100), Vec::new()).unwrap();
-            let charter = crate::support::admitted(steward, &north, &ticket).unwrap();
+            let charter = crate::schools::admitted(steward, &north, &ticket).unwrap();
             steward.flush().unwrap();
             (ticket, charter)
         });

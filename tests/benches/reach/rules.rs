@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use staffroom_protocol::Replica;
-use staffroom_protocol::charter::Role;
+use staffroom_protocol::charter::{Redeemed, Role};
 use staffroom_protocol::entropy::Entropy;
 use staffroom_protocol::id::SpaceId;
 use staffroom_protocol::identity::{Domain, IdentityChain, Inception, PublicKey, RecoveryCode, Rights, SecretKey};

@@ -31,6 +31,17 @@ impl<S: Store> Replica<S> {
             Some(_) => {}
             None => self.staged.put(Table::Joins, key, redeemers.to_vec()),
         }
+        Ok((joiners, self.joiners_words(ticket, redeemers)))
+    }
+
+    /// The words of a ticket that we have redeemed before, if a person was asked to confirm it.
+    pub fn shown(&self, ticket: &Ticket) -> Option<Words> {
+        let key = commitment(&self.joiners_nonce(ticket));
+        let kept = self.reader().get(Table::Joins, &key).ok()??;
+        Some(self.joiners_words(ticket, kept.try_into().ok()?))
+    }
+
+    fn joiners_words(&self, ticket: &Ticket, redeemers: Nonce) -> Words {
         let transcript = Transcript {
             secret: &ticket.secret,
             space: ticket.space,
@@ -39,9 +50,9 @@ impl<S: Store> Replica<S> {
             joiner: self.device(),
             school: self.school(),
             redeemers,
-            joiners,
+            joiners: self.joiners_nonce(ticket),
         };
-        Ok((joiners, transcript.words()))
+        transcript.words()
     }
 
     /// Takes the number of a school that waits. One that it did not commit to is [`Fault::Ticket`].
