@@ -170,7 +170,12 @@ pub enum Answer {
         space: Named<SpaceId>,
     },
     /// To [`Request::Join`]: the school belongs.
-    Joined(Named<SpaceId>),
+    Joined {
+        /// Where.
+        space: Named<SpaceId>,
+        /// What both screens showed, where a person confirmed.
+        words: Option<String>,
+    },
     /// To [`Request::Join`]: nobody has confirmed yet.
     Waits {
         /// Where the ticket leads.

@@ -112,9 +112,10 @@ impl Running {
             Failure::new(Code::Usage, error.to_string()).hint("copy the whole ticket again, in one piece")
         })?;
         match self.net.join(&ticket, wait).await? {
-            Joining::Admitted(space) => {
+            Joining::Admitted(space, words) => {
                 let name = self.engine.query(|answer| Command::NameOf(space, answer)).await;
-                Ok(Answer::Joined(name.unwrap_or_else(|| unnamed(space))))
+                let words = words.map(|words| words.to_string());
+                Ok(Answer::Joined { space: name.unwrap_or_else(|| unnamed(space)), words })
             }
             Joining::Waiting(words) => Ok(Answer::Waits { space: unnamed(ticket.space), words: words.to_string() }),
         }

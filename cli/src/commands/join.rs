@@ -98,7 +98,7 @@ fn admission(context: &Context, client: &mut Client, ticket: &str, left: &dyn Fn
         client.ask(Request::Join { ticket: ticket.to_owned(), wait })
     };
     let first = match redeem(Duration::ZERO)? {
-        Answer::Joined(space) => return Ok(Admission::Admitted(space, None)),
+        Answer::Joined { space, words } => return Ok(Admission::Admitted(space, words)),
         Answer::Waits { words, space } => (space, words),
         _ => return Err(unexpected().into()),
     };
@@ -110,7 +110,7 @@ fn admission(context: &Context, client: &mut Client, ticket: &str, left: &dyn Fn
     let last = redeem(left());
     spinner.finish_and_clear();
     match last? {
-        Answer::Joined(space) => Ok(Admission::Admitted(space, Some(first.1))),
+        Answer::Joined { space, words } => Ok(Admission::Admitted(space, words)),
         Answer::Waits { space, words } => Ok(Admission::Waiting(space, words)),
         _ => Err(unexpected().into()),
     }

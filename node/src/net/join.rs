@@ -37,8 +37,8 @@ const HANG_UP: Duration = Duration::from_secs(2);
 /// How far a ticket has led.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Joining {
-    /// This school belongs to the space.
-    Admitted(SpaceId),
+    /// This school belongs to the space; after these words, where a person confirmed.
+    Admitted(SpaceId, Option<Words>),
     /// A person at the other school has to confirm these words.
     Waiting(Words),
 }
@@ -55,15 +55,18 @@ enum Told {
 pub(super) async fn join(shared: &Arc<Shared>, ticket: &Ticket, wait: Duration) -> Result<Joining, Failure> {
     let deadline = Instant::now() + wait;
     let shown = shared.engine.query(|answer| Command::Shown(Box::new(ticket.clone()), answer));
-    let mut waits = shown.await.flatten().is_some();
+    let mut words = shown.await.flatten();
     loop {
         let told = match converse(shared, ticket, deadline).await {
-            Ok(Told::Charter(charter)) => return enter(shared, ticket, charter).await.map(Joining::Admitted),
-            Ok(Told::Waiting(words)) => {
-                waits = true;
-                Ok(Joining::Waiting(words))
+            Ok(Told::Charter(charter)) => {
+                let space = enter(shared, ticket, charter).await?;
+                return Ok(Joining::Admitted(space, words));
             }
-            Err(failure) if waits && failure.code == Code::Unreachable => Err(failure),
+            Ok(Told::Waiting(shown)) => {
+                words = Some(shown);
+                Ok(Joining::Waiting(shown))
+            }
+            Err(failure) if words.is_some() && failure.code == Code::Unreachable => Err(failure),
             Err(failure) => return Err(failure),
         };
         let next = Instant::now() + AGAIN.mul_f64(0.75 + 0.5 * random());

@@ -67,11 +67,14 @@ async fn who_waits_hears_of_the_confirmation_at_once() {
     let Answer::Confirmed { school, role, .. } = confirmed else { panic!("not confirmed: {confirmed:?}") };
     assert_eq!((school.name.as_str(), role), ("Brook Academy", Role::Reader));
     let joined = joining.await.expect("it ends").expect("admitted");
-    assert!(matches!(&joined, Answer::Joined(space) if space.name == "The Valley Cluster"), "{joined:?}");
+    assert!(
+        matches!(&joined, Answer::Joined { space, words: Some(_) } if space.name == "The Valley Cluster"),
+        "{joined:?}"
+    );
     assert!(began.elapsed() < Duration::from_secs(3), "heard after {:?}", began.elapsed());
     assert!(waiting(&hill).await.is_empty());
     // Whoever asks again is told the same.
-    assert!(matches!(brook.ask(Request::Join { ticket, wait: 0 }).await, Answer::Joined(_)));
+    assert!(matches!(brook.ask(Request::Join { ticket, wait: 0 }).await, Answer::Joined { .. }));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,7 +110,7 @@ async fn a_node_that_starts_anew_still_knows_who_waits() {
         panic!("not confirmed")
     };
     let joined = joining.await.expect("it ends");
-    assert!(matches!(joined, Ok(Answer::Joined(_))), "{joined:?}");
+    assert!(matches!(joined, Ok(Answer::Joined { .. })), "{joined:?}");
     again.stop().await;
 }
 
@@ -131,7 +134,7 @@ async fn more_may_wait_than_streams_are_held() {
         hill.ask(Request::Confirm { words: waits.words.expect("shown") }).await;
     }
     for (_school, joining) in joiners {
-        assert!(matches!(joining.await.expect("it ends"), Ok(Answer::Joined(_))));
+        assert!(matches!(joining.await.expect("it ends"), Ok(Answer::Joined { .. })));
     }
 }
 
@@ -143,5 +146,5 @@ async fn a_partner_waits_on_the_line_that_syncs() {
     let shown = words(&brook, &ticket).await;
     let joining = joining(&brook, &ticket);
     hill.ask(Request::Confirm { words: shown }).await;
-    assert!(matches!(joining.await.expect("it ends"), Ok(Answer::Joined(_))));
+    assert!(matches!(joining.await.expect("it ends"), Ok(Answer::Joined { .. })));
 }
