@@ -125,7 +125,24 @@ pub(super) fn line(partner: &Partner, now: &Zoned) -> String {
 mod tests {
     use super::*;
     use staffroom_node::api::Named;
+    use staffroom_protocol::charter::Role;
     use staffroom_protocol::id::{DeviceId, SchoolId};
+
+    #[test]
+    fn a_school_that_waits_is_told_in_one_line_whatever_it_calls_itself() {
+        let waiting = |name: &str, words: Option<&str>| WaitingSchool {
+            school: Named { id: SchoolId::default(), name: name.to_owned() },
+            role: Role::Reader,
+            words: words.map(str::to_owned),
+            since: 0,
+            expires: 0,
+        };
+        let words = Some("cherry tunnel wise orbit");
+        assert_eq!(waits(&waiting("Brook", words)), "Brook waits to be confirmed: cherry tunnel wise orbit");
+        let hostile = waits(&waiting("Brook: in step\n\u{1b}[2J\u{202e}Hillside\0", words));
+        assert!(!hostile.contains(['\n', '\u{1b}', '\u{202e}', '\0']), "{hostile:?}");
+        assert_eq!(waits(&waiting("Brook", None)), "Brook has used a ticket and not shown its words yet");
+    }
 
     #[test]
     fn partners_are_told_in_one_line() {

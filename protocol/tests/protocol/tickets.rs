@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use staffroom_protocol::charter::{NotATicket, Role, Ticket, Transcript, Words, commitment};
 use staffroom_protocol::id::{DecisionId, DeviceId, SchoolId, SpaceId};
 use staffroom_protocol::limits;
+use staffroom_protocol::sync::{Join, Joined, Reveal};
 use staffroom_protocol::time::Millis;
 
 use crate::schools::{local, school};
@@ -70,6 +71,24 @@ proptest! {
     #[test]
     fn any_text_is_read_without_harm(text in prop_oneof![".*", "staffroom1[a-z2-7]{0,900}", "staffroom1.{0,90}"]) {
         prop_assert_eq!(Ticket::parse(&text), Err(NotATicket));
+    }
+
+    #[test]
+    fn any_frame_of_a_stranger_is_read_without_harm(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
+        if let Ok(Join(redemption)) = Join::parse(&bytes) {
+            prop_assert!(redemption.name.len() <= limits::NAME);
+        }
+        let _ = (Joined::parse(&bytes), Reveal::parse(&bytes));
+    }
+
+    #[test]
+    fn a_damaged_join_is_another_or_none(at in any::<prop::sample::Index>(), bit in 0u8..8, ticket in any_ticket()) {
+        let join = Join(school(2).redemption(&ticket));
+        let mut bytes = join.to_bytes();
+        prop_assert_eq!(Join::parse(&bytes), Ok(join.clone()));
+        let at = at.index(bytes.len());
+        bytes[at] ^= 1 << bit;
+        prop_assert_ne!(Join::parse(&bytes), Ok(join));
     }
 
     #[test]
