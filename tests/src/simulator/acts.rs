@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use staffroom_protocol::catalogue::Catalogue;
-use staffroom_protocol::charter::{Missing, Redemption, Role, Ticket};
+use staffroom_protocol::charter::{Missing, Redeemed, Redemption, Role, Ticket};
 use staffroom_protocol::fault::Fault;
 use staffroom_protocol::id::{SpaceId, TicketId};
 use staffroom_protocol::record::Card;
@@ -331,7 +331,7 @@ impl World {
         let found = || format!("n{to} to n{from}: {:?}, expected {expected}", result.as_ref().err());
         let rightly = if expected { result.is_ok() } else { result == Err(Fault::Ticket) };
         Violation::unless(rightly, "tickets_admit_whom_they_should", found)?;
-        let Ok((_, charter)) = result else {
+        let Ok(Redeemed::Admitted(_, charter)) = result else {
             self.counts.one("redemptions refused");
             self.say(format_args!("n{to} refuses the ticket of n{from}"));
             self.answer(to, from, redemption.ticket, None);
