@@ -4,20 +4,24 @@
 //! [`resolve`] is one pure function from them to members, writers and cuts. [`Charter`] is what is
 //! held of one space, with its result at hand.
 
+mod acts;
+mod chains;
 mod decision;
 mod held;
 mod missing;
 mod operation;
+mod proposals;
 mod resolve;
 mod role;
 mod ticket;
 mod words;
 
-pub use decision::{Body, Complete, Decision, Founding, Vote};
-pub use held::{Actor, Charter};
+pub use decision::{Body, Decision, Founding, LogCut, Place, Settlement, Versions, Vote, Voted};
+pub use held::{Actor, Charter, Grown};
 pub use missing::{Missing, Positions};
-pub use operation::{Act, Admission, Enrolment, Operation, Retirement};
-pub use resolve::{Cut, Member, Resolved, Writer, resolve};
+pub use operation::{Act, Admission, Departure, Enrolment, Operation};
+pub use proposals::Decided;
+pub use resolve::{Cut, Member, RESOLVER, Resolved, Writer, resolve};
 pub use role::Role;
 pub use ticket::{Claim, Invitation, NotATicket, Redeemed, Redemption, Standing, Ticket, Waiting};
 pub use words::{Nonce, NotWords, Transcript, Words, commitment};

