@@ -8,7 +8,7 @@ use crate::catalogue::Catalogue;
 use crate::charter::{
     Admission, Charter, Holder, Invitation, Missing, Nonce, Redeemed, Redemption, Role, Standing, Ticket, commitment,
 };
-use crate::fault::Fault;
+use crate::fault::{Blame, Fault};
 use crate::id::{DeviceId, OperationId, SpaceId, TicketId};
 use crate::identity::{self, Domain, IdentityChain, Rights};
 use crate::limits;
@@ -87,12 +87,12 @@ impl<S: Store> Replica<S> {
         }
         let belongs = self.space(&space)?.charter().resolved().members.contains_key(&school);
         let standing = match &invitation.standing {
-            Standing::Admitted(by) if *by == school => return self.admitted(space),
+            Standing::Admitted(by) if *by == school && belongs => return self.admitted(space),
             Standing::Open | Standing::Asks if belongs => Standing::Admitted(school),
             Standing::Open => {
                 let Redemption { ticket, school, acceptance, .. } = redemption.clone();
                 let admission = admission((&school, joiner), role, ticket, acceptance);
-                self.admit_holder(space, school, &admission).map_err(|_| Fault::Ticket)?;
+                self.admit_holder(space, school, &admission).map_err(not_the_nodes)?;
                 Standing::Admitted(admission.school)
             }
             Standing::Asks => {
@@ -122,8 +122,7 @@ impl<S: Store> Replica<S> {
     fn admit_holder(&mut self, space: SpaceId, school: IdentityChain, admission: &Admission) -> Result<(), Fault> {
         let held = self.spaces.get_mut(&space).ok_or(Fault::NoSuchSpace)?;
         let new = held.charter_mut().admit_school(self.me.actor(), school, admission)?;
-        self.stage_charter(space, &new)?;
-        Ok(())
+        self.stage_charter(space, &new)
     }
 
     fn invitation(&self, ticket: &TicketId) -> Result<Option<Invitation>, Fault> {
@@ -195,6 +194,11 @@ impl<S: Store> Replica<S> {
         self.stage_parts(space, &new.new);
         Ok(())
     }
+}
+
+/// The one refusal, unless this node is to blame.
+fn not_the_nodes(fault: Fault) -> Fault {
+    if fault.blame() == Blame::Node { fault } else { Fault::Ticket }
 }
 
 /// The admission of a ticket's holder.

@@ -173,6 +173,20 @@ fn who_is_refused_stays_refused_and_the_ticket_with_it() {
 }
 
 #[test]
+fn a_ticket_that_was_used_is_no_way_back_for_who_was_removed() {
+    let (mut hill, space, ticket) = asking();
+    let mut brook = school(2);
+    ask(&mut hill, &mut brook, &ticket).unwrap();
+    hill.confirm(waiting(&hill).ticket, NOW).unwrap();
+    hill.flush().unwrap();
+    assert!(matches!(hill.redeem(&brook.redemption(&ticket), brook.device(), NOW), Ok(Redeemed::Admitted(..))));
+    hill.demote(space, brook.school(), None).unwrap();
+    hill.flush().unwrap();
+    assert_eq!(hill.redeem(&brook.redemption(&ticket), brook.device(), NOW), Err(Fault::Ticket));
+    assert_eq!(hill.waiting(NOW), Ok(Vec::new()));
+}
+
+#[test]
 fn waiting_ends_with_the_ticket() {
     let (mut hill, _, ticket) = asking();
     let mut brook = school(2);
