@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use staffroom_protocol::catalogue::Catalogue;
-use staffroom_protocol::charter::{Act, Missing, Redeemed, Redemption, Role, Ticket};
+use staffroom_protocol::charter::{Act, Missing, Operation, Redeemed, Redemption, Role, Ticket};
 use staffroom_protocol::fault::Fault;
 use staffroom_protocol::id::{SpaceId, TicketId};
 use staffroom_protocol::limits;
