@@ -2,6 +2,7 @@
 
 mod cluster;
 mod completions;
+mod decision;
 mod demo;
 mod device;
 mod edit;
@@ -104,6 +105,8 @@ enum Verb {
     #[command(subcommand)]
     School(school::School),
     #[command(subcommand)]
+    Decision(decision::Decision),
+    #[command(subcommand)]
     Device(device::Device),
     #[command(subcommand)]
     Key(key::Key),
@@ -132,6 +135,7 @@ pub(crate) fn run(cli: &Cli) -> Done {
         Verb::Invite(verb) => verb.run(&context),
         Verb::Join(verb) => verb.run(&context),
         Verb::School(verb) => verb.run(&context),
+        Verb::Decision(verb) => verb.run(&context),
         Verb::Device(verb) => verb.run(&context),
         Verb::Key(verb) => verb.run(&context),
         Verb::Verify(verb) => verb.run(&context),

@@ -5,6 +5,10 @@
 
 use std::collections::BTreeMap;
 
+mod deciding;
+
+pub use deciding::{Decided, DecisionInfo, DecisionState, Proposal, VoteInfo};
+
 use serde::{Deserialize, Serialize};
 use staffroom_protocol::charter::Role;
 use staffroom_protocol::id::{ChangeHash, DeviceId, RecordId, SchoolId, SpaceId};
@@ -108,12 +112,36 @@ pub enum Request {
         /// The school's name, where no cluster knows it.
         name: Option<String>,
     },
-    /// Makes a member a steward.
-    Promote {
+    /// Proposes a decision, with our yes.
+    Propose {
         /// The cluster's name or id; nothing: the only one.
         cluster: Option<String>,
-        /// The school's name or id.
-        school: String,
+        /// What is to be decided.
+        proposal: Proposal,
+    },
+    /// Answers a proposal, for good.
+    Vote {
+        /// The start of its id.
+        id: String,
+        /// Yes or no.
+        yes: bool,
+    },
+    /// What waits for votes.
+    Decisions {
+        /// The cluster's name or id; nothing: all of them.
+        cluster: Option<String>,
+        /// What was decided too.
+        all: bool,
+    },
+    /// One decision or proposal.
+    Decision {
+        /// The start of its id.
+        id: String,
+    },
+    /// Ends our membership.
+    Leave {
+        /// The cluster's name or id.
+        cluster: String,
     },
     /// Checks every chain, signature and hash; rebuilds what is cache where asked.
     Verify {
@@ -244,8 +272,16 @@ pub enum Answer {
         /// For what it waited.
         space: Named<SpaceId>,
     },
-    /// To [`Request::Promote`].
-    Promoted(Named<SchoolId>),
+    /// To [`Request::Propose`] and [`Request::Vote`].
+    Decided(Box<Decided>),
+    /// To [`Request::Propose`]: a forked log of our own was ended by this device.
+    Retired,
+    /// To [`Request::Decisions`].
+    Decisions(Vec<DecisionInfo>),
+    /// To [`Request::Decision`].
+    Decision(Box<DecisionInfo>),
+    /// To [`Request::Leave`].
+    Left(Named<SpaceId>),
     /// To [`Request::Verify`].
     Verified(Verified),
 }
@@ -451,6 +487,10 @@ pub struct SpaceStatus {
     pub partners: Vec<Partner>,
     /// The schools that wait for a person here to confirm them.
     pub waiting: Vec<WaitingSchool>,
+    /// Proposals that wait for votes, and decisions that stand against each other.
+    pub decisions: Vec<DecisionInfo>,
+    /// Schools of which a log has two histories.
+    pub forks: Vec<Named<SchoolId>>,
 }
 
 /// A school that holds one of our tickets and waits.

@@ -10,6 +10,7 @@
 //! sessions ─────┘                    └─▶ notices
 //! ```
 
+mod deciding;
 mod desk;
 mod devices;
 mod dispatch;

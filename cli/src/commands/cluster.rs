@@ -2,17 +2,28 @@
 
 use clap::Subcommand;
 use serde_json::json;
-use staffroom_node::api::{Answer, Cluster as Found, Code, Failure, Request};
+use staffroom_node::api::{Answer, Cluster as Found, Code, Failure, Proposal, Request};
 use staffroom_protocol::charter::Role;
 
+use super::decision::propose;
 use crate::context::Context;
-use crate::failure::{Done, not_yet, unexpected, usage};
+use crate::failure::{Done, unexpected, usage};
 use crate::output::{one_line, some};
 
 /// Found a cluster, list clusters, show who belongs
 #[derive(Subcommand)]
 #[command(after_help = "Examples:\n  share cluster create \"The Brook Cluster\"\n  share cluster show")]
 pub(crate) enum Cluster {
+    /// Give a cluster another name
+    #[command(after_help = "Example:\n  share cluster rename \"The Upper Brook Cluster\"\n\n\
+        More than half of the stewards have to agree: share decision list.")]
+    Rename {
+        /// Its new name
+        name: String,
+        /// The cluster; not needed while there is only one
+        #[arg(long, value_name = "NAME")]
+        cluster: Option<String>,
+    },
     /// Found a cluster; our school is its first steward
     #[command(after_help = "Example:\n  share cluster create \"The Brook Cluster\"")]
     Create {
@@ -28,8 +39,9 @@ pub(crate) enum Cluster {
         /// Its name or the start of its id; not needed while there is only one
         name: Option<String>,
     },
-    /// Leave a cluster (comes in a later version)
-    #[command(after_help = "Example:\n  share cluster leave \"The Brook Cluster\"")]
+    /// Leave a cluster: what we shared so far stays there, and what we hold stays here
+    #[command(after_help = "Example:\n  share cluster leave \"The Brook Cluster\"\n\n\
+        A steward is demoted first: share school demote, with the own school's name.")]
     Leave {
         /// Its name
         name: String,
@@ -76,9 +88,17 @@ impl Cluster {
                 }
                 Ok(())
             }
-            Self::Leave { .. } => {
-                let failure = not_yet("leave a cluster");
-                Err(failure.hint("a school that does not run its node any more shares and receives nothing").into())
+            Self::Rename { name, cluster } => {
+                propose(context, cluster.as_deref(), Proposal::Rename { name: name.clone() })
+            }
+            Self::Leave { name } => {
+                let request = Request::Leave { cluster: name.clone() };
+                let Answer::Left(space) = context.client()?.ask(request)? else { return Err(unexpected().into()) };
+                out.json(&json!({ "space": space }))?;
+                let name = one_line(&space.name);
+                out.remark(&format!(
+                    "Our school has left {name}. The other schools hear of it when a node of theirs is reached.\nWhat we shared stays there, and what we hold stays here."
+                ))
             }
         }
     }

@@ -34,11 +34,20 @@ pub(crate) struct Invite {
 
 /// The roles that a ticket may give.
 #[derive(Clone, Copy, ValueEnum)]
-enum Admitted {
+pub(crate) enum Admitted {
     /// Shares and edits
     Contributor,
     /// Holds what the others share
     Reader,
+}
+
+impl Admitted {
+    pub(crate) fn role(self) -> Role {
+        match self {
+            Self::Contributor => Role::Contributor,
+            Self::Reader => Role::Reader,
+        }
+    }
 }
 
 impl Invite {
@@ -46,10 +55,7 @@ impl Invite {
         let expires_in = when::duration(&self.expires).ok_or_else(|| {
             usage(format!("{:?} is not a length of time", self.expires)).hint("write it as 7d, 12h or 30m")
         })?;
-        let role = match self.role {
-            Admitted::Contributor => Role::Contributor,
-            Admitted::Reader => Role::Reader,
-        };
+        let role = self.role.role();
         let request = Request::Invite { cluster: self.cluster.clone(), role, expires_in, confirm: !self.no_confirm };
         let Answer::Ticket { ticket, expires, space } = context.client()?.ask(request)? else {
             return Err(unexpected().into());

@@ -2,14 +2,16 @@
 
 use clap::Subcommand;
 use serde_json::json;
-use staffroom_node::api::{Answer, Request};
+use staffroom_node::api::{Answer, Proposal, Request};
 
 use super::cluster::{chosen, clusters, role};
+use super::decision::propose;
+use super::invite::Admitted;
 use crate::context::Context;
 use crate::failure::{Done, not_yet, unexpected};
 use crate::output::one_line;
 
-/// List the schools of a cluster, confirm or refuse one that waits, make one a steward
+/// List the schools of a cluster, confirm who waits, change roles, remove
 #[derive(Subcommand)]
 #[command(after_help = "Examples:\n  share school list\n  share school confirm cherry tunnel wise orbit\n  \
     share school promote \"Northgate Academy\"")]
@@ -47,15 +49,44 @@ pub(crate) enum School {
         #[arg(required = true)]
         school: Vec<String>,
     },
+    /// Take rights from a school: a steward becomes a contributor, or anyone a reader
+    #[command(after_help = "Example:\n  share school demote \"Northgate Academy\" --to reader\n\n\
+        More than half of the stewards have to agree: share decision list.")]
+    Demote {
+        /// Its name or the start of its id
+        school: String,
+        /// What it is then: a contributor still shares, a reader only receives
+        #[arg(long, default_value = "contributor")]
+        to: Admitted,
+        /// The cluster; not needed while there is only one
+        #[arg(long, value_name = "NAME")]
+        cluster: Option<String>,
+    },
+    /// Remove a school from the cluster
+    #[command(after_help = "Example:\n  share school remove \"Northgate Academy\"\n\n\
+        What it shared so far stays; what it holds it keeps. More than half of the stewards have to agree:\n\
+        share decision list.")]
+    Remove {
+        /// Its name or the start of its id
+        school: String,
+        /// The cluster; not needed while there is only one
+        #[arg(long, value_name = "NAME")]
+        cluster: Option<String>,
+    },
+    /// Say where a log ends of which two histories were signed, as after a copied or restored machine
+    #[command(after_help = "Example:\n  share school end-fork \"Northgate Academy\"\n\n\
+        What stood before the two histories part stays. For our own school it holds at once; for another one\n\
+        more than half of the stewards have to agree.")]
+    EndFork {
+        /// Its name or the start of its id
+        school: String,
+        /// The cluster; not needed while there is only one
+        #[arg(long, value_name = "NAME")]
+        cluster: Option<String>,
+    },
     /// Admit a school without a ticket (comes in a later version)
     #[command(hide = true)]
     Admit(Words),
-    /// Remove a school (comes in a later version)
-    #[command(hide = true)]
-    Remove(Words),
-    /// Take the steward's role away (comes in a later version)
-    #[command(hide = true)]
-    Demote(Words),
 }
 
 /// What a verb of a later version will take.
@@ -80,12 +111,16 @@ impl School {
                 Ok(())
             }
             Self::Promote { school, cluster } => {
-                let request = Request::Promote { cluster: cluster.clone(), school: school.clone() };
-                let Answer::Promoted(school) = context.client()?.ask(request)? else {
-                    return Err(unexpected().into());
-                };
-                out.json(&json!({ "school": school, "role": "steward" }))?;
-                out.remark(&format!("{} is a steward now: it may admit schools.", one_line(&school.name)))
+                propose(context, cluster.as_deref(), Proposal::Promote { school: school.clone() })
+            }
+            Self::Demote { school, to, cluster } => {
+                propose(context, cluster.as_deref(), Proposal::Demote { school: school.clone(), to: to.role() })
+            }
+            Self::Remove { school, cluster } => {
+                propose(context, cluster.as_deref(), Proposal::Remove { school: school.clone() })
+            }
+            Self::EndFork { school, cluster } => {
+                propose(context, cluster.as_deref(), Proposal::EndForks { school: school.clone() })
             }
             Self::Confirm { words } => {
                 let request = Request::Confirm { words: words.join(" ") };
@@ -105,8 +140,6 @@ impl School {
                 out.remark(&format!("{} is refused. Its ticket admits nobody any more.", one_line(&school.name)))
             }
             Self::Admit(words) => later("admit", words),
-            Self::Remove(words) => later("remove", words),
-            Self::Demote(words) => later("demote", words),
         }
     }
 }

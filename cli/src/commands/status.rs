@@ -79,6 +79,13 @@ fn cluster(out: &Output, state: &State, space: &SpaceStatus, now: &Zoned) -> Don
     for school in &space.waiting {
         out.say(&format!("  {}", waits(school)))?;
     }
+    for decision in &space.decisions {
+        out.say(&format!("  {}", super::decision::line(decision)))?;
+    }
+    for school in &space.forks {
+        let name = one_line(&school.name);
+        out.say(&format!("  a log of {name} has two histories: share school end-fork {name:?}"))?;
+    }
     let others = space.members.iter().filter(|member| member.school.id != state.school.id);
     let names: Vec<String> = others.map(|member| one_line(&member.school.name)).collect();
     if names.is_empty() && !space.waiting.is_empty() {

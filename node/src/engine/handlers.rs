@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use staffroom_protocol::catalogue::Catalogue;
-use staffroom_protocol::charter::Role;
 use staffroom_protocol::fault::Blame;
 use staffroom_protocol::id::{RecordId, SpaceId};
 use staffroom_protocol::record::Fields;
@@ -12,8 +11,8 @@ use staffroom_protocol::record::kind::Kind;
 use staffroom_protocol::replica::{Draft, Edit, EditFault};
 
 use super::desk::Desk;
-use super::names::{OWN, clusters, failed, member, record, space, space_name};
-use super::{devices, lookup, waiting, wall_clock};
+use super::names::{OWN, clusters, failed, record, space, space_name};
+use super::{deciding, devices, lookup, waiting, wall_clock};
 use crate::api::{Answer, Code, Done, Failure, Named, NewRecord, Outcome, Request};
 
 /// Does what a request asks for, staged.
@@ -38,7 +37,11 @@ pub(super) fn answer(desk: &mut Desk, request: Request) -> Result<Answer, Failur
         }
         Request::Confirm { words } => waiting::confirm(desk, &words),
         Request::Refuse { school } => waiting::refuse(desk, &school),
-        Request::Promote { cluster, school } => promote(desk, cluster.as_deref(), &school),
+        Request::Propose { cluster, proposal } => deciding::propose(desk, cluster.as_deref(), &proposal),
+        Request::Vote { id, yes } => deciding::vote(desk, &id, yes),
+        Request::Decisions { cluster, all } => deciding::list(desk, cluster.as_deref(), all).map(Answer::Decisions),
+        Request::Decision { id } => deciding::show(desk, &id).map(|info| Answer::Decision(Box::new(info))),
+        Request::Leave { cluster } => deciding::leave(desk, &cluster),
         Request::Verify { rebuild } => {
             if rebuild {
                 desk.replica.rebuild().map_err(failed)?;
@@ -196,15 +199,4 @@ fn edit(
     let outcome = if changed { Done::Updated } else { Done::Unchanged };
     let (kind, title) = card.map(|card| (card.kind.clone(), card.line("title").to_owned())).unwrap_or_default();
     Ok(Answer::Edited(Outcome { id: Some(id), kind, title, outcome, reason: None, warnings: Vec::new() }))
-}
-
-fn promote(desk: &mut Desk, cluster: Option<&str>, school: &str) -> Result<Answer, Failure> {
-    let id = space(&desk.replica, cluster, false)?;
-    let held = desk.replica.space(&id).map_err(failed)?;
-    let named = member(&desk.snapshot()?, id, held.charter().resolved(), school)?;
-    if held.charter().resolved().role(&named.id) == Some(Role::Steward) {
-        return Err(Failure::new(Code::Refused, format!("{} is a steward already", named.name)));
-    }
-    desk.replica.promote(id, named.id).map_err(failed)?;
-    Ok(Answer::Promoted(named))
 }

@@ -1,9 +1,9 @@
 //! The sessions that are open, and what is known of each partner's device.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use staffroom_protocol::Replica;
-use staffroom_protocol::id::{DeviceId, SchoolId, SpaceId, WriterId};
+use staffroom_protocol::id::{DeviceId, SchoolId, SpaceId};
 use staffroom_protocol::store::Store;
 use staffroom_protocol::sync::{Ended, Input, Message, Output, Session};
 use staffroom_protocol::time::Millis;
@@ -132,10 +132,6 @@ impl Links {
             space.is_ok_and(|space| link.session.standing(space).in_step())
         };
         !self.links.is_empty() && self.links.values().all(stands)
-    }
-    /// The logs of which a partner that is connected holds another history.
-    pub(super) fn disputed(&self) -> BTreeSet<WriterId> {
-        self.links.values().flat_map(|link| link.session.disputed()).collect()
     }
     /// The session with a device about a space.
     pub(super) fn session(&self, space: &SpaceId, device: &DeviceId) -> Option<&Session> {

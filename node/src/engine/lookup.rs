@@ -1,5 +1,7 @@
 //! What requests of the API read: lists, records, the honest status.
 
+use std::collections::BTreeSet;
+
 use staffroom_protocol::catalogue::{Catalogue, Version};
 use staffroom_protocol::id::{DeviceId, SchoolId, SpaceId};
 use staffroom_protocol::record::Card;
@@ -10,7 +12,7 @@ use super::desk::Desk;
 use super::names::{failed, record, school_name, space, space_name};
 use super::waiting;
 use crate::api::{
-    Cluster, Failure, Filter, Member, Partner, PartnerState, Record, SpaceStatus, Status, StoreStatus, Summary,
+    Cluster, Failure, Filter, Member, Named, Partner, PartnerState, Record, SpaceStatus, Status, StoreStatus, Summary,
 };
 use crate::store::Snapshot;
 
@@ -37,7 +39,7 @@ pub(super) fn status(desk: &Desk) -> Result<Status, Failure> {
         entries: desk.replica.spaces().map(|(_, space)| space.frontier().entries()).sum(),
         bytes: std::fs::metadata(&desk.path).map_or(0, |file| file.len()),
         quarantined,
-        forks: desk.links.disputed().len() as u64,
+        forks: desk.replica.spaces().map(|(_, space)| space.forks().count() as u64).sum(),
     };
     Ok(Status {
         school,
@@ -71,7 +73,15 @@ fn space_status(desk: &Desk, snapshot: &Snapshot, id: &SpaceId, space: &Space) -
         members: members(snapshot, id, space),
         partners: partners.collect(),
         waiting: Vec::new(),
+        decisions: super::deciding::list(desk, Some(&id.to_string()), false).unwrap_or_default(),
+        forks: forks(snapshot, id, space),
     }
+}
+
+/// The schools of which a log has two histories, each once.
+fn forks(snapshot: &Snapshot, id: &SpaceId, space: &Space) -> Vec<Named<SchoolId>> {
+    let schools: BTreeSet<SchoolId> = space.forks().filter_map(|fork| space.school_of(&fork.place().1)).collect();
+    schools.iter().map(|school| school_name(snapshot, id, school)).collect()
 }
 
 fn members(snapshot: &Snapshot, id: &SpaceId, space: &Space) -> Vec<Member> {

@@ -47,6 +47,18 @@ impl<S: Store> Replica<S> {
         }
         Ok(())
     }
+    /// Ends a log of this device at what stands of it.
+    pub fn retire(&mut self, space: SpaceId, log: LogCut) -> Result<Grown, Fault> {
+        self.check()?;
+        let held = self.spaces.get_mut(&space).ok_or(Fault::NoSuchSpace)?;
+        let enrolled = held.charter().resolved().writers.get(&log.writer);
+        if enrolled.is_none_or(|writer| writer.device != self.me.device.public()) {
+            return Err(Fault::NoRight { school: self.me.school.school(), act: "end the log of another device" });
+        }
+        let grown = held.charter_mut().retire(Local::actor(&self.me), log)?;
+        self.stage_charter(space, &grown)?;
+        Ok(grown)
+    }
     /// Ends this school's membership; what it wrote stands as far as it is held here.
     pub fn leave(&mut self, space: SpaceId) -> Result<Grown, Fault> {
         self.check()?;

@@ -7,7 +7,7 @@ use staffroom_tests::processes::{Serving, cluster, corpus, hold_the_same, json, 
 use super::{lessons_file, set_up, ticket};
 
 /// The homes of three schools, the first with a cluster.
-fn three_schools(folder: &Path) -> [PathBuf; 3] {
+pub(super) fn three_schools(folder: &Path) -> [PathBuf; 3] {
     let schools =
         [("hillside", "Hillside Primary"), ("brook", "Brook Lane School"), ("northgate", "Northgate Academy")];
     let homes = schools.map(|(home, name)| {

@@ -154,6 +154,8 @@ mod tests {
             members: vec![member],
             partners: vec![partner],
             waiting: Vec::new(),
+            decisions: Vec::new(),
+            forks: Vec::new(),
         };
         Status {
             school: Named { id: SchoolId([9; 32]), name: "Hillside".to_owned() },
