@@ -11,6 +11,7 @@ mod govern;
 mod identity;
 mod join;
 mod record;
+mod restate;
 mod rows;
 mod space;
 
@@ -65,6 +66,8 @@ pub enum Notice {
     Entries(SpaceId, WriterId),
     /// A record is now something else.
     Record(SpaceId, RecordId),
+    /// Words of ours that a cut took away were set again in this record.
+    Restated(SpaceId, RecordId),
 }
 
 /// Whether an entry was new.
@@ -87,6 +90,8 @@ pub struct Replica<S> {
     clock: Clock,
     next_log: u32,
     packer: rows::Packer,
+    /// Words of ours that a cut took away, until they are set again in the same batch.
+    lost_words: Vec<(SpaceId, restate::Words)>,
     failed: Option<Fault>,
 }
 
@@ -104,6 +109,7 @@ impl<S: Store> Replica<S> {
             clock: Clock::default(),
             next_log: 0,
             packer: rows::Packer::default(),
+            lost_words: Vec::new(),
             failed: None,
         };
         for (space, whole) in charters {

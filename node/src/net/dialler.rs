@@ -172,7 +172,7 @@ impl Dialler {
         match notice {
             Ok(Notice::Charter(_)) => self.plan_within(AFTER_CHARTER),
             Ok(Notice::Record(..)) | Err(RecvError::Lagged(_)) => self.plan_within(AFTER_RECORD),
-            Ok(Notice::Entries(..)) => {}
+            Ok(Notice::Entries(..) | Notice::Restated(..)) => {}
             Err(RecvError::Closed) => return false,
         }
         true

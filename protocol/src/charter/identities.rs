@@ -63,8 +63,9 @@ impl Identities {
         };
         let before = held.clone();
         let changed = held.merge(chain)?;
-        // Whether either is needed is asked when it is known what rests on them.
-        self.past.extend([before, chain.clone()]);
+        // What counted here once may be rested on; what was outweighed when it came proves nothing, or
+        // an old sheet could still vote. Whether it is needed is asked when it is known what rests on it.
+        self.past.extend(changed.then_some(before));
         Ok(changed)
     }
     /// Keeps the chains of these schools, and of earlier states what the named things rest on.

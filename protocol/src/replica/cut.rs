@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::rows::{Place, RecordRow, join_ids, read_entry, unpack};
+use super::record::read_held;
+use super::rows::{RecordRow, join_ids, read_entry, unpack};
 use super::{Notice, Replica};
 use crate::charter::Cut;
 use crate::fault::Fault;
@@ -65,12 +66,12 @@ impl<S: Store> Replica<S> {
         let next = self.space(&id)?.staged_frontier().next(&writer);
         let mut records: BTreeSet<RecordId> = BTreeSet::new();
         let mut begun: BTreeSet<RecordId> = BTreeSet::new();
+        let mut gone = Vec::new();
         for seq in keep..next {
             let place = self.space(&id)?.place(&writer, seq).ok_or(Fault::Chain { what: "entry" })?;
             let entry = read_entry(&self.reader(), place)?;
             self.stage_aside(&entry);
-            self.staged.delete(Table::Headers, place.key());
-            self.staged.delete(Table::Payloads, place.key());
+            gone.push(place);
             records.insert(entry.header().record);
             if entry.header().kind == EntryKind::Genesis {
                 begun.insert(entry.header().record);
@@ -84,6 +85,10 @@ impl<S: Store> Replica<S> {
         self.staged.put(Table::Logs, join_ids(&id.0, &writer.0), row.to_bytes());
         for record in records {
             self.forget_entries(id, record, log, keep, begun.contains(&record))?;
+        }
+        for place in gone {
+            self.staged.delete(Table::Headers, place.key());
+            self.staged.delete(Table::Payloads, place.key());
         }
         self.notices.insert(Notice::Entries(id, writer));
         Ok(())
@@ -101,9 +106,17 @@ impl<S: Store> Replica<S> {
         let key = join_ids(&space.0, &record.0);
         let Some(value) = self.reader().get(Table::Records, &key)? else { return Ok(()) };
         let mut row = RecordRow::read(&value)?;
+        let before = read_held(&self.reader(), &row)?;
         row.entries.retain(|(place, _)| place.log != log || place.seq < keep);
         if genesis {
             (row.owner, row.open) = (None, false);
+        } else {
+            // Words of an ended log of our own are found where they were put aside.
+            let own = self.space(&space)?.own_log();
+            if own != Some(log) {
+                let after = read_held(&self.reader(), &row)?;
+                self.note_lost_words(space, record, &before, &after);
+            }
         }
         if row.entries.is_empty() {
             self.staged.delete(Table::Records, key);
@@ -113,9 +126,12 @@ impl<S: Store> Replica<S> {
         self.stage_row(space, record, &row)
     }
 
-    fn stage_aside(&mut self, entry: &Verified) {
+    pub(super) fn aside_key(entry: &Verified) -> Vec<u8> {
         let header = entry.header();
-        let key = [&header.space.0[..], &header.writer.0, &header.seq.to_be_bytes(), &entry.id().0].concat();
+        [&header.space.0[..], &header.writer.0, &header.seq.to_be_bytes(), &entry.id().0].concat()
+    }
+    fn stage_aside(&mut self, entry: &Verified) {
+        let key = Self::aside_key(entry);
         let payload = entry.payload().map(|payload| self.packer.pack(payload.as_bytes())).unwrap_or_default();
         self.staged.put(Table::Aside, key, [entry.signed_bytes(), &payload].concat());
     }
@@ -175,8 +191,7 @@ impl<S: Store> Replica<S> {
             if matches!(end, End::Fork(seq) if header.seq >= seq) {
                 break;
             }
-            let key = [&id.0[..], &writer.0, &header.seq.to_be_bytes(), &entry.id().0].concat();
-            self.staged.delete(Table::Aside, key);
+            self.staged.delete(Table::Aside, Self::aside_key(entry));
             self.stage_entry(entry)?;
         }
         Ok(())
@@ -218,12 +233,7 @@ impl<S: Store> Replica<S> {
         let me = &self.me;
         let Some(space) = self.spaces.get_mut(&id) else { return Err(Fault::NoSuchSpace) };
         space.choose_writer(me);
-        self.enrol_own(id)
-    }
-
-    /// The place of an entry's own, for what is read while cuts are applied.
-    #[allow(dead_code, reason = "read by restating")]
-    fn place_of(&self, space: SpaceId, writer: &WriterId, seq: u64) -> Option<Place> {
-        self.space(&space).ok()?.place(writer, seq)
+        self.enrol_own(id)?;
+        self.restate(id)
     }
 }

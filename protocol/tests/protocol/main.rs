@@ -7,6 +7,7 @@ mod charter_random;
 mod charter_table;
 mod charter_world;
 mod exchange;
+mod forks;
 mod hostile_partner;
 mod hostile_peer;
 mod identity;

@@ -161,6 +161,7 @@ pub(crate) fn talk(a: &mut School, b: &mut School, space: SpaceId) -> (Vec<Messa
                         wires[1 - who].push_back(encode(&message));
                         said.push(message);
                     }
+                    Output::Refused(Fault::Fork { .. }) => {}
                     Output::Refused(fault) => panic!("refused: {fault}"),
                     Output::Ended(why) => ended.push(why),
                 }

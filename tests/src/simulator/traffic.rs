@@ -312,6 +312,8 @@ impl World {
 
 fn space_of(notice: &Notice) -> SpaceId {
     match *notice {
-        Notice::Charter(space) | Notice::Entries(space, _) | Notice::Record(space, _) => space,
+        Notice::Charter(space) | Notice::Entries(space, _) | Notice::Record(space, _) | Notice::Restated(space, _) => {
+            space
+        }
     }
 }

@@ -82,6 +82,8 @@ impl Witness {
                     touched.insert(space);
                     self.take_log(replica, space, writer, model)?;
                 }
+                // The entry and the record say so themselves.
+                Notice::Restated(..) => {}
                 Notice::Record(space, record) => {
                     let hash = card_hash(replica.store(), record)?;
                     self.spaces.entry(space).or_default().take_card(record, hash);
