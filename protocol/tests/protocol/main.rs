@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod charter;
+mod devices;
 mod exchange;
 mod hostile_partner;
 mod hostile_peer;
