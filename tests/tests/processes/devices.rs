@@ -121,6 +121,32 @@ fn a_school_has_a_laptop_loses_its_server_and_starts_again() {
     partner.stop();
 }
 
+#[test]
+fn a_laptop_that_a_partner_never_heard_of_presents_itself() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    let [hill, brook, laptop] = [at("hill"), at("brook"), at("laptop")];
+    set_up(&hill, "Hillside Primary");
+    set_up(&brook, "Brook Lane School");
+    json(&hill, &["cluster", "create", "The Brook Cluster"]);
+    let serving = Serving::start(&hill, &[]);
+    let partner = Serving::start(&brook, &[]);
+    json(&brook, &["join", &ticket(&hill)]);
+    until("both hold the same", || hold_the_same(&hill, &brook).then_some(()));
+    // The partner is off while the laptop joins, and the server when the partner is back.
+    let listen = partner.ready["listen"][0].as_str().expect("an address").to_owned();
+    let listen = listen.split("/p2p/").next().expect("an address").to_owned();
+    partner.stop();
+    let invited = json(&hill, &["device", "invite"]);
+    json(&laptop, &["device", "join", invited["ticket"].as_str().expect("a ticket"), "--wait", "20"]);
+    serving.stop();
+    let partner = Serving::start(&brook, &["--listen", &listen]);
+    let on_the_road = Serving::start(&laptop, &[]);
+    until("the partner knows the laptop", || hold_the_same(&laptop, &brook).then_some(()));
+    on_the_road.stop();
+    partner.stop();
+}
+
 /// Whether any file of a folder has these letters in it.
 fn contains(folder: &Path, letters: &str) -> bool {
     std::fs::read_dir(folder).expect("a folder").any(|entry| {
