@@ -185,7 +185,7 @@ mod tests {
         let path = folder.path().join("sheet.txt");
         assert!(Sheet::check(&path).is_ok() && sheet("Hill").write(&path).is_ok());
         assert!(Sheet::check(&path).is_err() && sheet("Brook").write(&path).is_err());
-        assert!(std::fs::read_to_string(&path).expect("written").contains("Hill"));
+        assert!(fs::read_to_string(&path).expect("written").contains("Hill"));
         assert!(Sheet::check(&folder.path().join("none").join("sheet.txt")).is_err());
     }
 }

@@ -4,20 +4,26 @@
 //! [`resolve`] is one pure function from them to members, writers and cuts. [`Charter`] is what is
 //! held of one space, with its result at hand.
 
+mod acts;
+mod chains;
 mod decision;
 mod device;
 mod held;
+mod identities;
 mod missing;
 mod operation;
+mod proposals;
 mod resolve;
 mod role;
 mod ticket;
 
-pub use decision::{Body, Complete, Decision, Founding, Vote};
+pub use decision::{Body, Decision, Founding, LogCut, Place, Settlement, Versions, Vote, Voted};
 pub use device::{Claim, DeviceInvitation, DeviceRedemption, DeviceTicket};
-pub use held::{Actor, Charter};
+pub use held::{Actor, Charter, Grown};
+pub use identities::Identities;
 pub use missing::{Missing, Positions};
-pub use operation::{Act, Admission, Enrolment, Operation, Retirement};
-pub use resolve::{Cut, Member, Resolved, Writer, resolve};
+pub use operation::{Act, Admission, Departure, Enrolment, Operation};
+pub use proposals::Decided;
+pub use resolve::{Cut, Member, RESOLVER, Resolved, Writer, resolve};
 pub use role::Role;
 pub use ticket::{Invitation, NotATicket, Redemption, Ticket};

@@ -54,6 +54,9 @@ pub enum Fault {
     /// An entry above a cut.
     #[error("entry of writer {0:?} above its cut")]
     AboveCut(WriterId),
+    /// An entry above the place where its log forks.
+    #[error("entry of writer {0:?} above the fork of its log")]
+    Forked(WriterId),
     /// Two entries of one log with the same seq.
     #[error("writer {writer:?} signed two entries with seq {seq}")]
     Fork {
@@ -76,6 +79,9 @@ pub enum Fault {
         /// What it tried.
         act: &'static str,
     },
+    /// A decision that cannot be made, or a vote that cannot be given, and why.
+    #[error("this cannot be decided: {0}")]
+    Decision(&'static str),
     /// A space that does not exist for whoever asks.
     #[error("there is no such space")]
     NoSuchSpace,
@@ -100,7 +106,12 @@ impl Fault {
     /// Who is to blame.
     pub fn blame(&self) -> Blame {
         match self {
-            Self::NotEnrolled(_) | Self::AboveCut(_) | Self::NoSuchSpace | Self::Withheld(_) => Blame::Nobody,
+            Self::NotEnrolled(_)
+            | Self::AboveCut(_)
+            | Self::Forked(_)
+            | Self::Fork { .. }
+            | Self::NoSuchSpace
+            | Self::Withheld(_) => Blame::Nobody,
             Self::Store(_) => Blame::Node,
             _ => Blame::Peer,
         }
@@ -124,6 +135,8 @@ impl Fault {
             Self::Store(_) => 14,
             Self::Withheld(_) => 16,
             Self::Slow { .. } => 15,
+            Self::Decision(_) => 17,
+            Self::Forked(_) => 18,
         }
     }
 }

@@ -43,6 +43,8 @@ pub const OPERATION: usize = 4 << 10;
 pub const DEVICE_OPERATIONS: u64 = 1_000;
 /// Live writers of one school in one space.
 pub const LIVE_WRITERS: usize = 16;
+/// Admissions by one steward between two decisions.
+pub const STEWARD_ADMISSIONS: usize = 64;
 /// Live admissions in one space.
 pub const LIVE_ADMISSIONS: usize = 256;
 /// Recovery keys of a school.
@@ -56,6 +58,8 @@ pub const IDENTITY_BYTES: usize = 256 << 10;
 pub const REVOKED_SPACES: usize = 256;
 /// Logs that one `revoke` lists: two lives of a store in each space.
 pub const REVOKED_LOGS: usize = 512;
+/// Earlier states of one identity chain that decisions may rest on: each took a heavier key to leave.
+pub const PAST_IDENTITIES: usize = 8;
 /// Bytes of one decision.
 pub const DECISION: usize = 64 << 10;
 

@@ -6,6 +6,8 @@
 //! after it was opened anew (6-promises, rule 1).
 
 mod commit;
+mod cut;
+mod govern;
 mod identity;
 mod join;
 mod record;
@@ -15,18 +17,19 @@ mod space;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use commit::{Draft, Edit, EditFault};
+pub use cut::End;
 pub(crate) use record::{card_of, changes, read_held, source_key};
 pub use rows::Overlay;
 pub(crate) use rows::{LogRow, Place, RecordRow, read_entry, split_ids};
 pub use space::Space;
 
-use crate::charter::{Charter, Missing, Operation, Role};
+use crate::charter::{Charter, Grown, Missing, Operation};
 use crate::entropy::Entropy;
 use crate::fault::Fault;
 use crate::hash;
 use crate::id::{DeviceId, RecordId, SchoolId, SpaceId, WriterId};
 use crate::identity::{IdentityChain, SecretKey};
-use crate::log::Verified;
+use crate::log::{Fork, Verified};
 use crate::store::{Batch, Read, Store, Table};
 use crate::time::{Clock, Millis};
 use crate::{bytes, charter};
@@ -42,9 +45,11 @@ pub struct Local {
 }
 
 impl Local {
-    /// The key of this store's writer in a space.
-    fn writer(&self, space: SpaceId) -> SecretKey {
-        SecretKey::from_seed(&hash::WRITER.hash(&[&self.life, &space.0]))
+    /// The key of this store's writer in a space; of the next ones, after logs that have ended.
+    fn writer(&self, space: SpaceId, generation: u32) -> SecretKey {
+        let number = generation.to_le_bytes();
+        let later = if generation == 0 { &[][..] } else { &number };
+        SecretKey::from_seed(&hash::WRITER.hash(&[&self.life, &space.0, later]))
     }
     fn actor(&self) -> charter::Actor<'_> {
         charter::Actor { school: &self.school, device: &self.device }
@@ -107,8 +112,40 @@ impl<S: Store> Replica<S> {
             replica.spaces.insert(space, Space::durable(charter, &replica.me));
         }
         replica.read_own_identity()?;
+        replica.open_proposals()?;
+        replica.open_forks()?;
         replica.open_logs()?;
         Ok(replica)
+    }
+
+    fn open_proposals(&mut self) -> Result<(), Fault> {
+        let mut proposals = Vec::new();
+        self.store.scan(Table::Proposals, &[], &[], &mut |key, value| {
+            proposals.push((SpaceId(split_ids(key)?.0), bytes::decode(value, "proposal")?));
+            Ok(true)
+        })?;
+        for (space, voted) in proposals {
+            if let Some(space) = self.spaces.get_mut(&space) {
+                space.charter_mut().take_proposal(voted)?;
+                space.became_durable();
+            }
+        }
+        Ok(())
+    }
+    fn open_forks(&mut self) -> Result<(), Fault> {
+        let mut forks: Vec<Fork> = Vec::new();
+        self.store.scan(Table::Forks, &[], &[], &mut |_, value| {
+            forks.push(bytes::decode(value, "fork")?);
+            Ok(true)
+        })?;
+        for fork in forks {
+            let (space, writer, _) = fork.place();
+            if let Some(space) = self.spaces.get_mut(&space) {
+                space.set_fork(writer, fork);
+                space.choose_writer(&self.me);
+            }
+        }
+        Ok(())
     }
 
     fn open_logs(&mut self) -> Result<(), Fault> {
@@ -197,16 +234,29 @@ impl<S: Store> Replica<S> {
 
     /// Takes in parts of a charter (§3); gives back what was new. Where this school has come to be
     /// one that writes, this store's writer is enrolled.
-    pub fn admit_charter(&mut self, space: SpaceId, offered: Missing) -> Result<Missing, Fault> {
+    pub fn admit_charter(&mut self, space: SpaceId, offered: Missing) -> Result<Grown, Fault> {
         self.check()?;
-        let new = self.space_mut(space)?.charter_mut().admit(offered)?;
-        self.stage_charter(space, &new);
-        self.adopt_from(&new)?;
-        if !new.is_empty() && self.space(&space)?.charter().resolved().role(&self.school()) > Some(Role::Reader) {
-            // A device without the right to write only reads: no fault of who brought the charter.
-            let _refused = self.enrol_own(space);
+        let grown = self.space_mut(space)?.charter_mut().admit(offered)?;
+        self.stage_charter(space, &grown)?;
+        self.adopt_from(&grown.new)?;
+        Ok(grown)
+    }
+
+    /// What comes of an entry that came without its payload: it may contradict what is held. It is not
+    /// taken by itself, since nothing would fetch the payload later.
+    pub fn admit_bare(&mut self, entry: &Verified) -> Result<Admitted, Fault> {
+        self.check()?;
+        let header = entry.header();
+        let space = self.space(&header.space)?;
+        if header.seq < space.staged_frontier().next(&header.writer) && space.end(&header.writer) == End::Open {
+            let place = space.place(&header.writer, header.seq).ok_or(Fault::Chain { what: "entry" })?;
+            let held = read_entry(&self.reader(), place)?;
+            if held.id() == entry.id() {
+                return Ok(Admitted::Held);
+            }
+            return Err(self.contradict(&held, entry)?);
         }
-        Ok(new)
+        Err(Fault::Withheld(entry.id()))
     }
 
     /// Holds an entry, if it may be held (§2.2): its writer is enrolled, it continues its log, and it
@@ -216,16 +266,18 @@ impl<S: Store> Replica<S> {
         let header = entry.header();
         let (id, writer) = (header.space, header.writer);
         let space = self.space(&id)?;
-        let enrolled = space.charter().resolved().writers.get(&writer).ok_or(Fault::NotEnrolled(writer))?;
-        if enrolled.cut.is_some_and(|cut| header.seq >= cut.next) {
-            return Err(Fault::AboveCut(writer));
+        match space.end(&writer) {
+            End::NotEnrolled => return Err(Fault::NotEnrolled(writer)),
+            End::Cut(cut) if header.seq >= cut.next => return Err(Fault::AboveCut(writer)),
+            End::Fork(seq) if header.seq >= seq => return Err(Fault::Forked(writer)),
+            _ => {}
         }
         let next = space.staged_frontier().next(&writer);
         if header.seq < next {
             let place = space.place(&writer, header.seq).ok_or(Fault::Chain { what: "entry" })?;
             let held = read_entry(&self.reader(), place)?;
             if held.id() != entry.id() {
-                return Err(Fault::Fork { writer, seq: header.seq });
+                return Err(self.contradict(&held, &entry)?);
             }
             if let Some(payload) = entry.payload().filter(|_| held.payload().is_none()) {
                 self.staged.put(Table::Payloads, place.key(), self.packer.pack(payload.as_bytes()));
@@ -233,8 +285,19 @@ impl<S: Store> Replica<S> {
             }
             return Ok(Admitted::Held);
         }
-        if header.seq > next || header.prev != space.staged_frontier().head(&writer) {
+        if header.seq > next {
             return Err(Fault::Chain { what: "entry" });
+        }
+        let continues = header.prev == space.staged_frontier().head(&writer);
+        match space.end(&writer) {
+            // Of a log that was ended, another history is held than the one that leads to its end: it
+            // is fetched anew.
+            End::Cut(cut) if !continues || (header.seq + 1 == cut.next && entry.id() != cut.head) => {
+                self.put_aside(id, writer, 0)?;
+                return Err(Fault::AboveCut(writer));
+            }
+            _ if !continues => return Err(Fault::Chain { what: "entry" }),
+            _ => {}
         }
         self.clock.observe(header.clock, now);
         self.stage_entry(&entry)?;
@@ -268,22 +331,88 @@ impl<S: Store> Replica<S> {
         self.stage_record(entry, place)
     }
 
-    fn stage_charter(&mut self, space: SpaceId, new: &Missing) {
-        if new.is_empty() {
-            return;
+    /// Stages what a charter came to be, and what follows from it: where logs end, and that this
+    /// store's writer is enrolled where this school has come to be one that writes.
+    fn stage_charter(&mut self, space: SpaceId, grown: &Grown) -> Result<(), Fault> {
+        if grown.is_empty() {
+            return Ok(());
         }
-        for complete in &new.decisions {
-            let key = [&space.0[..], &complete.decision.number().to_be_bytes()].concat();
-            self.staged.put(Table::Decisions, key, bytes::encode(complete));
+        if grown.rewritten {
+            self.unstage_charter(space)?;
+            let whole = self.space(&space)?.charter().whole();
+            self.stage_parts(space, &whole);
+        } else {
+            self.stage_parts(space, &grown.new);
         }
-        for operation in &new.operations {
+        self.stage_proposals(space)?;
+        self.notices.insert(Notice::Charter(space));
+        self.apply_cuts(space)?;
+        // A device without the right to write only reads: no fault of who brought the charter.
+        let _refused = self.renew_writer(space);
+        Ok(())
+    }
+    fn stage_parts(&mut self, space: SpaceId, parts: &Missing) {
+        let numbered = |number: u32| [&space.0[..], &number.to_be_bytes()].concat();
+        for voted in &parts.decisions {
+            self.staged.put(Table::Decisions, numbered(voted.decision.number()), bytes::encode(voted));
+        }
+        for split in &parts.splits {
+            self.staged.put(Table::Splits, numbered(split.decision.number()), bytes::encode(split));
+        }
+        for operation in &parts.operations {
             let key = [&space.0[..], &operation.device().0, &operation.number().to_be_bytes()].concat();
-            self.staged.put(Table::Operations, key, Vec::from(operation.clone()));
+            // Of a fork, the second comes after the first.
+            let first = self.staged.get(Table::Operations, &key).flatten();
+            let forks = first.is_some_and(|first| first != Vec::from(operation.clone()));
+            let (table, key) = if forks {
+                (Table::Rivals, rows::join_ids(&space.0, &operation.device().0))
+            } else {
+                (Table::Operations, key)
+            };
+            self.staged.put(table, key, Vec::from(operation.clone()));
         }
-        for chain in &new.identities {
-            self.staged.put(Table::Identities, rows::join_ids(&space.0, &chain.school().0), bytes::encode(chain));
+        let held = self.spaces.get(&space).map(|space| space.charter().positions().identities).unwrap_or_default();
+        for chain in &parts.identities {
+            let key = rows::join_ids(&space.0, &chain.school().0);
+            if held.get(&chain.school()) == Some(&chain.state_hash()) {
+                self.staged.put(Table::Identities, key, bytes::encode(chain));
+            } else {
+                let key = [&key[..], &chain.state_hash()].concat();
+                self.staged.put(Table::PastIdentities, key, bytes::encode(chain));
+            }
+        }
+    }
+    /// Removes what is stored of decisions and operations: they are written anew.
+    fn unstage_charter(&mut self, space: SpaceId) -> Result<(), Fault> {
+        for table in [Table::Decisions, Table::Splits, Table::Operations, Table::Rivals, Table::PastIdentities] {
+            self.unstage(table, &space.0)?;
+        }
+        Ok(())
+    }
+    /// Stages that nothing is left under a prefix.
+    fn unstage(&mut self, table: Table, prefix: &[u8]) -> Result<(), Fault> {
+        let mut keys = BTreeSet::new();
+        self.store.scan(table, prefix, &[], &mut |key, _| {
+            keys.insert(key.to_vec());
+            Ok(true)
+        })?;
+        let staged = self.staged.writes().filter(|(t, key, _)| *t == table && key.starts_with(prefix));
+        keys.extend(staged.map(|(_, key, _)| key.to_vec()));
+        for key in keys {
+            self.staged.delete(table, key);
+        }
+        Ok(())
+    }
+    /// Stages what waits for votes: what does so no more is forgotten.
+    fn stage_proposals(&mut self, space: SpaceId) -> Result<(), Fault> {
+        self.unstage(Table::Proposals, &space.0)?;
+        let held: Vec<_> = self.space(&space)?.charter().proposals().cloned().collect();
+        for voted in held {
+            let by = voted.votes.first().map_or_else(SchoolId::default, |vote| vote.school);
+            self.staged.put(Table::Proposals, rows::join_ids(&space.0, &by.0), bytes::encode(&voted));
         }
         self.notices.insert(Notice::Charter(space));
+        Ok(())
     }
 }
 
@@ -291,18 +420,26 @@ impl<S: Store> Replica<S> {
 pub(crate) fn read_charters<R: Read>(store: &R) -> Result<BTreeMap<SpaceId, Missing>, Fault> {
     let mut charters: BTreeMap<SpaceId, Missing> = BTreeMap::new();
     let space = |key: &[u8]| key.first_chunk::<32>().copied().map(SpaceId).ok_or(Fault::Malformed { what: "key" });
-    store.scan(Table::Identities, &[], &[], &mut |key, value| {
-        charters.entry(space(key)?).or_default().identities.push(bytes::decode(value, "identity chain")?);
-        Ok(true)
-    })?;
+    for table in [Table::Identities, Table::PastIdentities] {
+        store.scan(table, &[], &[], &mut |key, value| {
+            charters.entry(space(key)?).or_default().identities.push(bytes::decode(value, "identity chain")?);
+            Ok(true)
+        })?;
+    }
     store.scan(Table::Decisions, &[], &[], &mut |key, value| {
         charters.entry(space(key)?).or_default().decisions.push(bytes::decode(value, "decision")?);
         Ok(true)
     })?;
-    store.scan(Table::Operations, &[], &[], &mut |key, value| {
-        let operation = Operation::try_from(value.to_vec())?;
-        charters.entry(space(key)?).or_default().operations.push(operation);
+    store.scan(Table::Splits, &[], &[], &mut |key, value| {
+        charters.entry(space(key)?).or_default().splits.push(bytes::decode(value, "decision")?);
         Ok(true)
     })?;
+    for table in [Table::Operations, Table::Rivals] {
+        store.scan(table, &[], &[], &mut |key, value| {
+            let operation = Operation::try_from(value.to_vec())?;
+            charters.entry(space(key)?).or_default().operations.push(operation);
+            Ok(true)
+        })?;
+    }
     Ok(charters)
 }

@@ -21,8 +21,21 @@ pub enum Table {
     Operations,
     /// space ‖ school → an identity chain.
     Identities,
+    /// space ‖ school ‖ its state → an identity chain as it was, which something still rests on.
+    PastIdentities,
+    /// space ‖ number (4) → a complete decision beside the one of the chain: evidence.
+    Splits,
+    /// space ‖ device → an operation with the number of the device's last one: evidence.
+    Rivals,
+    /// space ‖ the proposer's school → a proposal with votes.
+    Proposals,
     /// space ‖ writer → the log's number here (4), how many entries, the last one's id.
     Logs,
+    /// space ‖ writer → the headers and signatures of two entries with one seq: a fork (§2.4).
+    Forks,
+    /// space ‖ writer ‖ seq (8) ‖ entry → header and signature, then the payload, compressed: what
+    /// stands above a cut and is in force nowhere.
+    Aside,
     /// log (4) ‖ seq (8) → header and signature, as received.
     Headers,
     /// log (4) ‖ seq (8) → payload, compressed.
@@ -45,10 +58,16 @@ pub enum Table {
 
 impl Table {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 19] = [
         Self::Decisions,
         Self::Operations,
         Self::Identities,
+        Self::PastIdentities,
+        Self::Splits,
+        Self::Rivals,
+        Self::Proposals,
+        Self::Forks,
+        Self::Aside,
         Self::Logs,
         Self::Headers,
         Self::Payloads,
@@ -69,6 +88,12 @@ impl Table {
             Self::Decisions => "decisions-1",
             Self::Operations => "operations-1",
             Self::Identities => "identities-1",
+            Self::PastIdentities => "past-identities-1",
+            Self::Splits => "splits-1",
+            Self::Rivals => "rivals-1",
+            Self::Proposals => "proposals-1",
+            Self::Forks => "forks-1",
+            Self::Aside => "aside-1",
             Self::Logs => "logs-1",
             Self::Headers => "headers-1",
             Self::Payloads => "payloads-1",

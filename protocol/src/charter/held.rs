@@ -1,26 +1,31 @@
 //! What is held of one space's charter (§3).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::decision::{Complete, Decision, Founding, Vote};
+use super::chains::{DeviceChain, Taken};
+use super::decision::{Body, Decision, Founding, Vote, Voted};
+use super::identities::{Identities, Named};
 use super::missing::{Missing, Positions, in_order};
-use super::operation::{Act, Admission, Enrolment, Header, Operation, Retirement};
+use super::operation::{Act, Operation};
+use super::proposals::Proposals;
 use super::resolve::{Resolved, resolve};
-use super::role::Role;
 use crate::fault::Fault;
 use crate::hash;
-use crate::id::{DecisionId, DeviceId, LinkId, OperationId, SchoolId, SpaceId, TicketId, WriterId};
-use crate::identity::{Domain, IdentityChain, Rights, SecretKey};
+use crate::id::{DecisionId, DeviceId, OperationId, SchoolId, SpaceId};
+use crate::identity::{IdentityChain, SecretKey};
 use crate::limits;
 
 /// A charter as held, with what it resolves to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Charter {
-    space: SpaceId,
-    decisions: Vec<Complete>,
-    operations: BTreeMap<DeviceId, Vec<Operation>>,
-    identities: BTreeMap<SchoolId, IdentityChain>,
-    resolved: Resolved,
+    pub(super) space: SpaceId,
+    pub(super) decisions: Vec<Voted>,
+    /// Complete decisions that stand beside one of the chain, by number.
+    pub(super) splits: BTreeMap<u32, Voted>,
+    pub(super) operations: BTreeMap<DeviceId, DeviceChain>,
+    pub(super) identities: Identities,
+    pub(super) proposals: Proposals,
+    pub(super) resolved: Resolved,
 }
 
 /// The device that acts, and for whom.
@@ -32,28 +37,45 @@ pub struct Actor<'a> {
     pub device: &'a SecretKey,
 }
 
+/// What was new of what a charter was offered.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Grown {
+    /// What is held now and was not.
+    pub new: Missing,
+    /// Whether something that was held is not any more: a fork or a settlement took it away.
+    pub rewritten: bool,
+}
+
+impl Grown {
+    /// Whether nothing changed.
+    pub fn is_empty(&self) -> bool {
+        self.new.is_empty() && !self.rewritten
+    }
+}
+
 impl Charter {
     /// Nothing yet of a space that others founded.
     pub fn empty(space: SpaceId) -> Self {
         Self {
             space,
             decisions: Vec::new(),
+            splits: BTreeMap::new(),
             operations: BTreeMap::new(),
-            identities: BTreeMap::new(),
+            identities: Identities::default(),
+            proposals: Proposals::default(),
             resolved: Resolved::default(),
         }
     }
     /// Founds a space.
-    pub fn found(founding: &Founding, actor: Actor<'_>) -> Result<(Self, Missing), Fault> {
+    pub fn found(founding: &Founding, actor: Actor<'_>) -> Result<(Self, Grown), Fault> {
         let school = actor.school.school();
         let decision = Decision::found(founding, (school, actor.school.head()));
         let votes = vec![Vote::sign(decision.id(), school, true, actor.device)];
         let mut charter = Self::empty(decision.space());
-        let complete = Complete { decision, votes };
         let new = charter.admit(Missing {
             identities: vec![actor.school.clone()],
-            decisions: vec![complete],
-            operations: Vec::new(),
+            decisions: vec![Voted { decision, votes }],
+            ..Missing::default()
         })?;
         Ok((charter, new))
     }
@@ -65,25 +87,46 @@ impl Charter {
     pub fn resolved(&self) -> &Resolved {
         &self.resolved
     }
+    /// The decisions in force, in order.
+    pub fn decisions(&self) -> &[Voted] {
+        &self.decisions
+    }
+    /// Complete decisions that stand beside one of the chain (§3.4), by their place.
+    pub fn splits(&self) -> &BTreeMap<u32, Voted> {
+        &self.splits
+    }
+    /// Those of [`Self::splits`] that no decision has settled.
+    pub fn unsettled(&self) -> impl Iterator<Item = &Voted> {
+        let settled = |split: &Voted| {
+            let names =
+                |voted: &Voted| matches!(voted.decision.body(), Body::Settle(of) if of.falls == split.decision.id());
+            self.decisions.iter().any(names)
+        };
+        self.splits.values().filter(move |split| !settled(split))
+    }
+    /// Devices whose operations fork, as long as no decision names a branch.
+    pub fn forked_devices(&self) -> impl Iterator<Item = DeviceId> + '_ {
+        self.operations.iter().filter(|(_, chain)| chain.is_forked()).map(|(device, _)| *device)
+    }
     /// The identity chains it came with.
-    pub fn identities(&self) -> &BTreeMap<SchoolId, IdentityChain> {
+    pub fn identities(&self) -> &Identities {
         &self.identities
     }
     /// The member school that a device acts for.
     pub fn school_of(&self, device: &DeviceId) -> Option<SchoolId> {
-        let acts = |school: &&SchoolId| self.identities.get(*school).is_some_and(|c| c.rights(device).is_some());
+        let acts = |school: &&SchoolId| self.identities.get(school).is_some_and(|c| c.rights(device).is_some());
         self.resolved.members.keys().find(acts).copied()
     }
     /// Equal exactly when the same complete decisions, operations and identity heads are held (§4.1).
     pub fn hash(&self) -> [u8; 32] {
         let mut ids = Vec::new();
-        for complete in &self.decisions {
-            ids.extend_from_slice(&complete.decision.id().0);
+        for voted in &self.decisions {
+            ids.extend_from_slice(&voted.decision.id().0);
         }
-        for operation in self.operations.values().flatten() {
+        for operation in self.operations.values().flat_map(DeviceChain::held) {
             ids.extend_from_slice(&operation.id().0);
         }
-        for chain in self.identities.values() {
+        for (_, chain) in self.identities.iter() {
             ids.extend_from_slice(&chain.state_hash());
         }
         hash::CHARTER_STATE.hash(&[&self.space.0, &ids])
@@ -91,26 +134,52 @@ impl Charter {
     /// How far it is held.
     pub fn positions(&self) -> Positions {
         let count = |n: usize| u32::try_from(n).expect("bounded by the limits of a charter");
+        let head = self.decisions.last().map_or_else(DecisionId::default, |voted| voted.decision.id());
         Positions {
-            decisions: count(self.decisions.len()),
-            operations: self.operations.iter().map(|(device, ops)| (*device, count(ops.len()))).collect(),
-            identities: self.identities.iter().map(|(s, chain)| (*s, chain.state_hash())).collect(),
+            decisions: (count(self.decisions.len()), head),
+            splits: self.splits.values().map(|split| split.decision.id()).collect(),
+            operations: self.operations.iter().map(|(device, chain)| (*device, chain.reach())).collect(),
+            identities: self.identities.iter().map(|(school, chain)| (*school, chain.state_hash())).collect(),
         }
     }
     /// What a node at `positions` lacks.
     pub fn missing(&self, positions: &Positions) -> Missing {
-        let operations = |(device, ops): (&DeviceId, &Vec<Operation>)| {
-            let has = positions.operations.get(device).map_or(0, |n| *n as usize);
-            ops.iter().skip(has).cloned().collect::<Vec<_>>()
-        };
         let lacks = |(school, chain): &(&SchoolId, &IdentityChain)| {
             positions.identities.get(school) != Some(&chain.state_hash())
         };
+        let splits = self.splits.values().filter(|split| {
+            let id = split.decision.id();
+            !positions.splits.contains(&id) && positions.decisions.1 != id
+        });
+        let decisions = self.missing_decisions(positions).to_vec();
+        let operations = |(device, chain): (&DeviceId, &DeviceChain)| {
+            let theirs = positions.operations.get(device).copied().unwrap_or_default();
+            missing_operations(chain, theirs, !decisions.is_empty())
+        };
+        let operations: Vec<Operation> = self.operations.iter().flat_map(operations).collect();
+        // What rests on a chain as it was comes with that.
+        let rests = !decisions.is_empty() || !operations.is_empty();
+        let past = self.identities.past().iter().filter(|_| rests);
+        let lacking = self.identities.iter().filter(lacks).map(|(_, chain)| chain);
         Missing {
-            identities: self.identities.iter().filter(lacks).map(|(_, chain)| chain.clone()).collect(),
-            decisions: self.decisions.iter().skip(positions.decisions as usize).cloned().collect(),
-            operations: self.operations.iter().flat_map(operations).collect(),
+            operations,
+            identities: past.chain(lacking).cloned().collect(),
+            decisions,
+            splits: splits.cloned().collect(),
         }
+    }
+    fn missing_decisions(&self, positions: &Positions) -> &[Voted] {
+        let (count, head) = positions.decisions;
+        let Some(last) = (count as usize).checked_sub(1) else { return &self.decisions };
+        if self.decisions.get(last).is_some_and(|voted| voted.decision.id() == head) {
+            return &self.decisions[last + 1..];
+        }
+        // The other chain is another one, or longer. It is told of ours once: what stands beside its
+        // own it says itself.
+        let told = self.decisions.iter().any(|voted| positions.splits.contains(&voted.decision.id()));
+        let settles = self.decisions.iter().any(|voted| matches!(voted.decision.body(), Body::Settle(_)));
+        let other = self.splits.values().any(|split| split.decision.id() == head) || last < self.decisions.len();
+        if other && (!told || settles) { &self.decisions } else { &[] }
     }
     /// Everything.
     pub fn whole(&self) -> Missing {
@@ -121,232 +190,227 @@ impl Charter {
     ///
     /// What is held already is passed over. The first thing that cannot be held is a fault of whoever
     /// sent it; then nothing of `offered` is taken.
-    pub fn admit(&mut self, offered: Missing) -> Result<Missing, Fault> {
+    pub fn admit(&mut self, offered: Missing) -> Result<Grown, Fault> {
         let mut next = self.clone();
-        let mut new = Missing::default();
+        let mut grown = Grown::default();
+        let mut changed = Vec::new();
         for chain in offered.identities {
-            if next.take_identity(&chain)? {
-                new.identities.push(next.identities[&chain.school()].clone());
+            if next.identities.take(&chain)? {
+                changed.push(chain.school());
             }
         }
+        let pool = offered.operations.clone();
+        let pool: BTreeMap<OperationId, &Operation> = pool.iter().map(|op| (op.id(), op)).collect();
         // A decision is judged by who belonged before it: first comes what was anchored below it.
         let mut operations = in_order(offered.operations).into_iter().peekable();
-        let mut take_operations = |next: &mut Self, new: &mut Missing, below: u64| -> Result<(), Fault> {
+        // Of a branch that does not count, what goes on from there does not either.
+        let mut passed_over: BTreeSet<OperationId> = BTreeSet::new();
+        let mut take_operations = |next: &mut Self, grown: &mut Grown, below: u64| -> Result<(), Fault> {
             while let Some((_, operation)) = operations.next_if(|(anchor, _)| u64::from(*anchor) < below) {
-                if next.take_operation(&operation)? {
-                    new.operations.push(operation);
+                let id = operation.id();
+                if passed_over.contains(&operation.prev()) || !next.take_operation(operation, grown)? {
+                    passed_over.insert(id);
                 }
             }
             Ok(())
         };
-        for complete in offered.decisions {
-            take_operations(&mut next, &mut new, complete.decision.number().into())?;
-            if next.take_decision(&complete)? {
-                new.decisions.push(complete);
+        let mut beside = Vec::new();
+        for voted in offered.decisions {
+            if next.is_beside(&voted, &beside) {
+                beside.push(voted);
+                continue;
+            }
+            take_operations(&mut next, &mut grown, voted.decision.number().into())?;
+            next.take_decision(voted, &offered.splits, &pool, &mut grown)?;
+        }
+        take_operations(&mut next, &mut grown, u64::MAX)?;
+        next.resolve();
+        for split in offered.splits {
+            next.take_split(split, &mut grown)?;
+        }
+        next.take_beside(beside, &mut grown)?;
+        let mut proposals = core::mem::take(&mut next.proposals);
+        proposals.retain(|decision| next.may_be_next(decision));
+        next.proposals = proposals;
+        next.keep_named(&changed, &mut grown)?;
+        *self = next;
+        Ok(grown)
+    }
+
+    /// Chains of schools that nothing here speaks of are not kept.
+    fn keep_named(&mut self, changed: &[SchoolId], grown: &mut Grown) -> Result<(), Fault> {
+        let mut schools: Vec<SchoolId> = self.resolved.members.keys().copied().collect();
+        let mut named: Vec<Named> = Vec::new();
+        for operation in self.operations.values().flat_map(DeviceChain::held) {
+            let header = operation.header();
+            schools.push(header.school);
+            named.push((header.school, header.identity, header.device));
+            if let Act::Admit(admission) = operation.act() {
+                schools.push(admission.school);
             }
         }
-        take_operations(&mut next, &mut new, u64::MAX)?;
-        next.resolve();
-        // Chains of schools that nothing here speaks of are not kept.
-        let named = |school: &SchoolId| {
-            next.resolved.members.contains_key(school)
-                || next.operations.values().flatten().any(|op| op.school() == *school)
-                || next.operations.values().flatten().any(|op| matches!(op.act(), Act::Admit(a) if a.school == *school))
-        };
-        new.identities.retain(|chain| named(&chain.school()));
-        let kept: Vec<SchoolId> = next.identities.keys().filter(|school| named(school)).copied().collect();
-        next.identities.retain(|school, _| kept.contains(school));
-        *self = next;
-        Ok(new)
+        for voted in self.decisions.iter().chain(self.splits.values()) {
+            let heads: BTreeMap<_, _> = voted.decision.signers().iter().copied().collect();
+            schools.extend(heads.keys());
+            named.extend(
+                voted.votes.iter().filter_map(|v| heads.get(&v.school).map(|head| (v.school, *head, v.device))),
+            );
+        }
+        schools.sort_unstable();
+        schools.dedup();
+        let past = self.identities.past().len();
+        self.identities.retain(&schools, &named)?;
+        let kept = |school: &SchoolId| self.identities.get(school).cloned();
+        grown.new.identities = changed.iter().filter_map(kept).collect();
+        grown.rewritten |= self.identities.past().len() != past;
+        Ok(())
     }
 
-    fn take_identity(&mut self, chain: &IdentityChain) -> Result<bool, Fault> {
-        if let Some(held) = self.identities.get_mut(&chain.school()) {
-            return held.merge(chain);
-        }
-        if self.identities.len() > 2 * limits::LIVE_ADMISSIONS {
-            return Err(Fault::TooLarge { what: "charter", most: limits::LIVE_ADMISSIONS as u64 });
-        }
-        self.identities.insert(chain.school(), chain.clone());
-        Ok(true)
+    /// Whether a decision belongs to another branch than the one held.
+    fn is_beside(&self, voted: &Voted, beside: &[Voted]) -> bool {
+        let decision = &voted.decision;
+        let held = self.decisions.get(decision.number() as usize);
+        let other = held.is_some_and(|held| held.decision.id() != decision.id()) && decision.number() > 0;
+        other || beside.last().is_some_and(|last| last.decision.id() == decision.prev())
     }
 
-    fn take_decision(&mut self, complete: &Complete) -> Result<bool, Fault> {
-        let decision = &complete.decision;
+    fn take_decision(
+        &mut self,
+        voted: Voted,
+        splits: &[Voted],
+        pool: &BTreeMap<OperationId, &Operation>,
+        grown: &mut Grown,
+    ) -> Result<(), Fault> {
+        let decision = &voted.decision;
         let number = decision.number() as usize;
         if self.decisions.get(number).is_some_and(|held| held.decision.id() == decision.id()) {
-            return Ok(false);
+            return Ok(());
         }
         if decision.space() != self.space || number != self.decisions.len() {
             return Err(Fault::Chain { what: "decision" });
         }
-        self.decisions.push(complete.clone());
-        self.resolve();
-        if self.resolved.head == (decision.number(), decision.id()) {
-            Ok(true)
-        } else {
-            Err(Fault::Chain { what: "decision" })
+        self.cover(decision, pool, grown)?;
+        if let Body::Settle(of) = decision.body()
+            && let Some(fallen) = splits.iter().find(|split| split.decision.id() == of.falls)
+        {
+            self.take_split(fallen.clone(), grown)?;
         }
+        let at = (decision.number(), decision.id());
+        self.decisions.push(voted.clone());
+        self.resolve();
+        if self.resolved.head != at {
+            return Err(Fault::Chain { what: "decision" });
+        }
+        grown.new.decisions.push(voted);
+        Ok(())
+    }
+    /// Brings the devices' chains to what a decision has seen.
+    fn cover(
+        &mut self,
+        decision: &Decision,
+        pool: &BTreeMap<OperationId, &Operation>,
+        grown: &mut Grown,
+    ) -> Result<(), Fault> {
+        for (device, number, id) in decision.seen() {
+            let chain = self.operations.get_mut(device).ok_or(Fault::Chain { what: "decision" })?;
+            grown.rewritten |= chain.cover(*number, *id, pool)?;
+        }
+        Ok(())
     }
 
-    fn take_operation(&mut self, operation: &Operation) -> Result<bool, Fault> {
+    /// Takes the next operation of a device; says whether it is held now.
+    fn take_operation(&mut self, operation: Operation, grown: &mut Grown) -> Result<bool, Fault> {
         let header = operation.header();
-        let certified = |chain: &IdentityChain| chain.ever(&header.device, Rights::NONE);
-        let known = self.identities.get(&header.school).is_some_and(certified);
-        let chain = self.operations.entry(header.device).or_default();
-        let place = header.number as usize - 1;
-        if chain.get(place).is_some_and(|held| held.id() == operation.id()) {
-            return Ok(false);
+        let chain = self.operations.get(&header.device);
+        if chain.is_some_and(|chain| chain.held().any(|held| held.id() == operation.id())) {
+            return Ok(true);
         }
-        let prev = chain.last().map_or_else(OperationId::default, Operation::id);
-        let continues = place == chain.len() && header.prev == prev && header.space == self.space;
-        if !known || !continues || u64::from(header.number) > limits::DEVICE_OPERATIONS {
+        let known = self.identities.rights_at(&header.school, &header.identity, &header.device).is_some();
+        if !known || header.space != self.space || u64::from(header.number) > limits::DEVICE_OPERATIONS {
             return Err(Fault::Chain { what: "operation" });
         }
         operation.verify()?;
-        chain.push(operation.clone());
+        let taken = self.operations.entry(header.device).or_default().take(&operation)?;
+        if taken == Taken::Nothing {
+            return Ok(false);
+        }
+        grown.rewritten |= taken == Taken::Fork;
+        grown.new.operations.push(operation);
         Ok(true)
     }
 
-    fn resolve(&mut self) {
-        self.resolved = resolve(&self.decisions, self.operations.values().flatten(), &self.identities);
+    /// Keeps a complete decision that stands beside one of the chain: the evidence that two were made.
+    fn take_split(&mut self, split: Voted, grown: &mut Grown) -> Result<(), Fault> {
+        let decision = &split.decision;
+        let place = decision.number() as usize;
+        let held = self.decisions.get(place).map(|held| held.decision.id());
+        if held == Some(decision.id()) || self.splits.contains_key(&decision.number()) {
+            return Ok(());
+        }
+        let what = "decision beside another";
+        if place == 0 || decision.space() != self.space || place > self.decisions.len() {
+            return Err(Fault::Chain { what });
+        }
+        let branch: Vec<&Voted> = self.decisions[..place].iter().chain([&split]).collect();
+        if self.resolve_with(branch.into_iter(), &self.splits).head != (decision.number(), decision.id()) {
+            return Err(Fault::Chain { what });
+        }
+        self.splits.insert(decision.number(), split.clone());
+        grown.new.splits.push(split);
+        Ok(())
     }
-
-    /// Signs the next operation of a device and takes it in.
-    fn operate(&mut self, actor: Actor<'_>, identities: Vec<IdentityChain>, act: &Act) -> Result<Missing, Fault> {
-        let device = actor.device.public();
-        let chain = self.operations.get(&device).map_or(&[][..], Vec::as_slice);
-        let header = Header {
-            space: self.space,
-            school: actor.school.school(),
-            identity: actor.school.head(),
-            device,
-            number: u32::try_from(chain.len() + 1).map_err(|_| Fault::Chain { what: "operation" })?,
-            prev: chain.last().map_or_else(OperationId::default, Operation::id),
-            anchor: self.resolved.head,
+    /// Another branch of the chain: its first decision is kept as evidence; where a settlement in it
+    /// says that it stands, it becomes the chain.
+    fn take_beside(&mut self, beside: Vec<Voted>, grown: &mut Grown) -> Result<(), Fault> {
+        let Some(first) = beside.first().cloned() else { return Ok(()) };
+        let place = first.decision.number() as usize;
+        self.take_split(first.clone(), grown)?;
+        let names_us = |voted: &Voted| {
+            matches!(voted.decision.body(), Body::Settle(of)
+                if of.stands == first.decision.id() && Some(of.falls) == self.decisions.get(place).map(|d| d.decision.id()))
         };
-        let operation = Operation::sign(&header, act, actor.device);
-        self.admit(Missing { identities, decisions: Vec::new(), operations: vec![operation] })
+        if !beside.iter().any(names_us) {
+            return Ok(());
+        }
+        let Some(fallen) = self.decisions.get(place).cloned() else { return Ok(()) };
+        let mut next = self.clone();
+        next.decisions.truncate(place);
+        next.decisions.extend(beside);
+        next.splits.insert(first.decision.number(), fallen);
+        let last = next.decisions.last().map(|voted| (voted.decision.number(), voted.decision.id()));
+        next.resolve();
+        if Some(next.resolved.head) == last {
+            *self = next;
+            grown.rewritten = true;
+        }
+        Ok(())
     }
 
-    /// Admits a school that accepted. Refused where the acting school is no steward.
-    pub fn admit_school(
-        &mut self,
-        actor: Actor<'_>,
-        joiner: IdentityChain,
-        admission: &Admission,
-    ) -> Result<Missing, Fault> {
-        let school = actor.school.school();
-        if self.resolved.role(&school) != Some(Role::Steward) {
-            return Err(Fault::NoRight { school, act: "admit a school" });
-        }
-        if self.resolved.members.len() >= limits::LIVE_ADMISSIONS {
-            return Err(Fault::TooLarge { what: "cluster", most: limits::LIVE_ADMISSIONS as u64 });
-        }
-        let mut next = self.clone();
-        let new = next.operate(actor, vec![joiner], &Act::Admit(admission.clone()))?;
-        if !next.resolved.members.contains_key(&admission.school) {
-            return Err(Fault::NoRight { school: admission.school, act: "join" });
-        }
-        *self = next;
-        Ok(new)
+    fn resolve(&mut self) {
+        self.resolved = self.resolve_with(self.decisions.iter(), &self.splits);
     }
-    /// Enrols a writer of the acting device.
-    pub fn enrol(&mut self, actor: Actor<'_>, writer: &SecretKey) -> Result<Missing, Fault> {
-        let school = actor.school.school();
-        let member = *self.resolved.members.get(&school).ok_or(Fault::NoSuchSpace)?;
-        let consent = Enrolment::consent_hash(self.space, school, actor.device.public());
-        let act = Act::Enrol(Enrolment {
-            admission: member.admission,
-            writer: writer.public(),
-            consent: writer.sign(Domain::Consent, &consent),
-        });
-        let mut next = self.clone();
-        let new = next.operate(actor, vec![actor.school.clone()], &act)?;
-        if !next.resolved.writers.contains_key(&writer.public::<WriterId>()) {
-            return Err(Fault::NoRight { school, act: "write" });
-        }
-        *self = next;
-        Ok(new)
-    }
-    /// Ends the log of a writer of the acting device at what stands.
-    pub fn retire(&mut self, actor: Actor<'_>, retirement: Retirement) -> Result<Missing, Fault> {
-        self.operate(actor, Vec::new(), &Act::Retire(retirement))
-    }
-    /// What the next decision would be: its number, the one before, what it has seen, who signs.
-    #[allow(clippy::type_complexity, reason = "the four parts of a decision's head, taken apart at once")]
-    fn proposal(&self) -> (u32, DecisionId, Vec<(DeviceId, u32, OperationId)>, Vec<(SchoolId, LinkId)>) {
-        let (number, prev) = self.resolved.head;
-        let seen =
-            self.operations.iter().filter_map(|(device, ops)| ops.last().map(|op| (*device, op.number(), op.id())));
-        let signers = self.resolved.stewards().filter_map(|s| self.identities.get(&s).map(|chain| (s, chain.head())));
-        (number + 1, prev, seen.collect(), signers.collect())
-    }
-    /// Makes a member a steward, where the acting school's yes is enough: it is the only steward.
-    pub fn promote(&mut self, actor: Actor<'_>, school: SchoolId) -> Result<Missing, Fault> {
-        let by = actor.school.school();
-        if !self.resolved.members.contains_key(&school) {
-            return Err(Fault::NoRight { school, act: "be a steward before it belongs" });
-        }
-        let (number, prev, seen, signers) = self.proposal();
-        let decision = Decision::promote(self.space, number, prev, &seen, &signers, school);
-        let votes = vec![Vote::sign(decision.id(), by, true, actor.device)];
-        let complete = Complete { decision, votes };
-        let offered = Missing { decisions: vec![complete], ..Missing::default() };
-        self.admit(offered).map_err(|_| Fault::NoRight { school: by, act: "decide alone" })
-    }
-    /// Who was admitted with a ticket.
-    pub fn redeemed(&self, ticket: &TicketId) -> Option<SchoolId> {
-        self.resolved.tickets.get(ticket).copied()
+    fn resolve_with<'a>(
+        &'a self,
+        decisions: impl Iterator<Item = &'a Voted>,
+        splits: &'a BTreeMap<u32, Voted>,
+    ) -> Resolved {
+        let standing = self.operations.values().flat_map(DeviceChain::undisputed);
+        resolve(decisions, standing, &self.identities, splits)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::identity::{Inception, RecoveryCode};
-
-    /// A cluster of `n` schools where the first one admits all, each with a writer, the second a steward.
-    fn cluster(n: u8) -> Charter {
-        let key = |n: u8| SecretKey::from_seed(&[n; 32]);
-        let chain = |n: u8| {
-            let code = RecoveryCode::from_random([n; 20]);
-            let mut chain = IdentityChain::new(Inception::new(&code));
-            chain.certify(&code.root(0), key(n).public(), Rights::ALL).unwrap();
-            chain
-        };
-        let founding = Founding { name: "Brook".into(), rules: 0, continues: SpaceId::default(), nonce: [0; 16] };
-        let (first, device) = (chain(1), key(1));
-        let actor = Actor { school: &first, device: &device };
-        let (mut charter, _) = Charter::found(&founding, actor).unwrap();
-        for n in 2..=n {
-            let (joiner, ticket) = (chain(n), TicketId([n; 32]));
-            let (school, role) = (joiner.school(), Role::Contributor);
-            let hash = Admission::acceptance_hash(charter.space(), ticket, school, role);
-            let acceptance = key(n).sign(Domain::Acceptance, &hash);
-            let (instead_of, device) = (OperationId::default(), key(n).public());
-            let admission = Admission { school, role, instead_of, ticket, device, acceptance };
-            charter.admit_school(actor, joiner.clone(), &admission).unwrap();
-            charter.enrol(Actor { school: &joiner, device: &key(n) }, &key(n + 100)).unwrap();
-            if n == 2 {
-                charter.promote(actor, school).unwrap();
-            }
-        }
-        charter
+/// What a node lacks of one device's operations: the rest of the chain, or where the two differ all
+/// of it, so that both find the place where they part. Where it holds more than we do, it may only be
+/// ahead; yet a decision that it lacks may have seen another branch than its own.
+fn missing_operations(chain: &DeviceChain, theirs: (u32, OperationId, OperationId), deciding: bool) -> Vec<Operation> {
+    let (count, last, rival) = theirs;
+    let ours = chain.reach();
+    let forked = chain.is_forked() || rival != OperationId::default();
+    let agrees = count == 0 || chain.at(count).is_some_and(|operation| operation.id() == last);
+    let ahead = !forked && !agrees && count > ours.0;
+    if ours == theirs || (ahead && !deciding) {
+        return Vec::new();
     }
-
-    #[test]
-    fn a_charter_in_the_smallest_parts_is_the_same_charter() {
-        let charter = cluster(6);
-        for room in [1, 1_000, 2_000, usize::MAX] {
-            let mut taken = Charter::empty(charter.space());
-            let parts = charter.whole().split(room);
-            assert!(room > 1 || parts.len() == 2 + 5 + 5, "{} parts", parts.len());
-            for part in parts {
-                taken.admit(part).unwrap();
-            }
-            assert_eq!(taken.resolved(), charter.resolved());
-            assert_eq!(taken.hash(), charter.hash());
-        }
-    }
+    let skip = if agrees && !forked { count as usize } else { 0 };
+    chain.held().skip(skip).cloned().collect()
 }

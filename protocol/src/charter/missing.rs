@@ -1,23 +1,25 @@
 //! How two nodes bring their charters level (§4.2): how far each holds it, and what the other lacks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::decision::Complete;
+use super::decision::{Body, Voted};
 use super::operation::{Act, Operation};
 use crate::bytes;
-use crate::id::{DeviceId, SchoolId};
+use crate::id::{DecisionId, DeviceId, OperationId, SchoolId};
 use crate::identity::IdentityChain;
 use crate::limits;
 
 /// How far a node holds a charter: enough for another to send what is missing.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Positions {
-    /// How many decisions.
-    pub decisions: u32,
-    /// For each device, how many operations.
-    pub operations: BTreeMap<DeviceId, u32>,
+    /// How many decisions, and the last of them.
+    pub decisions: (u32, DecisionId),
+    /// Decisions that are held as evidence beside those of the chain (§3.4).
+    pub splits: BTreeSet<DecisionId>,
+    /// For each device, how many operations, the last of them, and its rival in a fork.
+    pub operations: BTreeMap<DeviceId, (u32, OperationId, OperationId)>,
     /// For each school, the state of its identity chain.
     pub identities: BTreeMap<SchoolId, [u8; 32]>,
 }
@@ -25,12 +27,21 @@ pub struct Positions {
 impl Positions {
     /// Counts these parts as held too.
     pub fn cover(&mut self, parts: &Missing) {
-        let at_least = |held: &mut u32, n: u32| *held = (*held).max(n);
-        for complete in &parts.decisions {
-            at_least(&mut self.decisions, complete.decision.number().saturating_add(1));
+        for voted in &parts.decisions {
+            let reached = (voted.decision.number().saturating_add(1), voted.decision.id());
+            if reached.0 > self.decisions.0 {
+                self.decisions = reached;
+            }
         }
+        self.splits.extend(parts.splits.iter().map(|split| split.decision.id()));
         for operation in &parts.operations {
-            at_least(self.operations.entry(operation.device()).or_default(), operation.number());
+            let (number, id) = (operation.number(), operation.id());
+            let reach = self.operations.entry(operation.device()).or_default();
+            if number > reach.0 {
+                *reach = (number, id, OperationId::default());
+            } else if number == reach.0 && id != reach.1 {
+                reach.2 = id;
+            }
         }
         for chain in &parts.identities {
             self.identities.insert(chain.school(), chain.state_hash());
@@ -41,10 +52,12 @@ impl Positions {
 /// Parts of a charter: what one node sends another, and what turned out to be new.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Missing {
-    /// Identity chains, whole.
+    /// Identity chains, whole; of one school more than one where something rests on what one was before.
     pub identities: Vec<IdentityChain>,
     /// Decisions in order.
-    pub decisions: Vec<Complete>,
+    pub decisions: Vec<Voted>,
+    /// Complete decisions beside those of the chain, each the evidence that two were made at a place.
+    pub splits: Vec<Voted>,
     /// Operations, those of one device in order.
     pub operations: Vec<Operation>,
 }
@@ -52,7 +65,7 @@ pub struct Missing {
 impl Missing {
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
-        self.identities.is_empty() && self.decisions.is_empty() && self.operations.is_empty()
+        self.identities.is_empty() && self.decisions.is_empty() && self.splits.is_empty() && self.operations.is_empty()
     }
     /// Splits it into parts that each fit a frame, in an order in which each can be admitted.
     pub fn parts(self) -> Vec<Self> {
@@ -72,6 +85,7 @@ impl Missing {
             if let Some(part) = parts.last_mut() {
                 part.identities.extend(unit.identities);
                 part.decisions.extend(unit.decisions);
+                part.splits.extend(unit.splits);
                 part.operations.extend(unit.operations);
             }
         }
@@ -81,9 +95,12 @@ impl Missing {
     /// One decision or operation each, with the identity chains that it is the first to speak of: a
     /// chain that nothing speaks of is not kept. Before a decision comes what was anchored below it.
     fn units(self) -> Vec<Self> {
-        let mut chains: BTreeMap<SchoolId, IdentityChain> =
-            self.identities.into_iter().map(|chain| (chain.school(), chain)).collect();
+        let mut chains: BTreeMap<SchoolId, Vec<IdentityChain>> = BTreeMap::new();
+        for chain in self.identities {
+            chains.entry(chain.school()).or_default().push(chain);
+        }
         let mut operations = in_order(self.operations).into_iter().peekable();
+        let mut splits = self.splits;
         let mut units = Vec::new();
         let mut push_operations = |units: &mut Vec<Self>, chains: &mut BTreeMap<_, _>, below: u64| {
             while let Some((_, operation)) = operations.next_if(|(anchor, _)| u64::from(*anchor) < below) {
@@ -92,19 +109,27 @@ impl Missing {
                     _ => None,
                 };
                 let named = [Some(operation.school()), admitted].into_iter().flatten();
-                let identities = named.filter_map(|school| chains.remove(&school)).collect();
+                let identities = named.filter_map(|school| chains.remove(&school)).flatten().collect();
                 units.push(Self { identities, operations: vec![operation], ..Self::default() });
             }
         };
         for complete in self.decisions {
             push_operations(&mut units, &mut chains, complete.decision.number().into());
-            let founder = complete.decision.signers().first().filter(|_| complete.decision.number() == 0);
-            let identities = founder.and_then(|(school, _)| chains.remove(school)).into_iter().collect();
-            units.push(Self { identities, decisions: vec![complete], ..Self::default() });
+            // A decision is judged by the identities of its signers.
+            let signers = complete.decision.signers().iter();
+            let identities = signers.filter_map(|(school, _)| chains.remove(school)).flatten().collect();
+            // One that settles is judged by what fell.
+            let fallen = |split: &mut Voted| match complete.decision.body() {
+                Body::Settle(of) => split.decision.id() == of.falls,
+                _ => false,
+            };
+            let fallen: Vec<Voted> = splits.extract_if(.., fallen).collect();
+            units.push(Self { identities, decisions: vec![complete], splits: fallen, ..Self::default() });
         }
         push_operations(&mut units, &mut chains, u64::MAX);
+        units.extend(splits.into_iter().map(|split| Self { splits: vec![split], ..Self::default() }));
         // Chains that grew, of schools that are known.
-        units.extend(chains.into_values().map(|chain| Self { identities: vec![chain], ..Self::default() }));
+        units.extend(chains.into_values().map(|identities| Self { identities, ..Self::default() }));
         units
     }
 }

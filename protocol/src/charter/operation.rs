@@ -10,15 +10,16 @@
 //! | number | 4 | from 1, no gaps |
 //! | prev | 32 | the device's operation before; zero at 1 |
 //! | anchor | 4 + 32 | number and id of the decision it is anchored at |
-//! | act | 1 + … | 1 admit: school 32, role 1, void admission 32, ticket 32, joiner's device 32, acceptance 64; 2 enrol: admission 32, writer 32, consent 64; 3 retire: writer 32, entries that stand 8, the last of them 32 |
+//! | act | 1 + … | 1 admit: school 32, role 1, void admission 32, ticket 32, joiner's device 32, acceptance 64; 2 enrol: admission 32, writer 32, consent 64; 3 retire: writer 32, entries that stand 8, the last of them 32; 4 leave: admission 32, cuts as in a decision |
 //! | signature | 64 | |
 
 use serde::{Deserialize, Serialize};
 
+use super::decision::LogCut;
 use super::role::Role;
 use crate::bytes::{Reader, Writer};
 use crate::fault::Fault;
-use crate::id::{DecisionId, DeviceId, EntryId, LinkId, OperationId, SchoolId, SpaceId, TicketId, WriterId};
+use crate::id::{DecisionId, DeviceId, LinkId, OperationId, SchoolId, SpaceId, TicketId, WriterId};
 use crate::identity::{self, Domain, SecretKey, Signature};
 use crate::{hash, limits};
 
@@ -32,7 +33,9 @@ pub enum Act {
     /// A school enrols a writer of its own.
     Enrol(Enrolment),
     /// A school retires a writer of its own.
-    Retire(Retirement),
+    Retire(LogCut),
+    /// A school that is no steward leaves.
+    Leave(Departure),
 }
 
 /// A school is admitted.
@@ -78,15 +81,13 @@ impl Enrolment {
     }
 }
 
-/// A writer is retired.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Retirement {
-    /// The writer.
-    pub writer: WriterId,
-    /// How many of its entries stand.
-    pub next: u64,
-    /// The last of them; zero where none does.
-    pub head: EntryId,
+/// A school leaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Departure {
+    /// The admission that ends; the space's id for a school that founded it.
+    pub admission: OperationId,
+    /// Where the logs under that admission end, as they were held: leaving takes nothing away.
+    pub cuts: Vec<LogCut>,
 }
 
 /// One signed operation, with the bytes it came as.
@@ -134,7 +135,8 @@ impl Operation {
                 .bytes(&a.device.0)
                 .bytes(&a.acceptance),
             Act::Enrol(e) => writer.u8(2).bytes(&e.admission.0).bytes(&e.writer.0).bytes(&e.consent),
-            Act::Retire(r) => writer.u8(3).bytes(&r.writer.0).u64(r.next).bytes(&r.head.0),
+            Act::Retire(cut) => cut.write(writer.u8(3)),
+            Act::Leave(leave) => LogCut::write_all(&leave.cuts, writer.u8(4).bytes(&leave.admission.0)),
         }
         .done();
         let signature = device.sign(Domain::Operation, &hash::OPERATION.hash(&[&unsigned]));
@@ -142,8 +144,8 @@ impl Operation {
     }
 
     fn parse(bytes: &[u8]) -> Result<Self, Fault> {
-        if bytes.len() > limits::OPERATION {
-            return Err(Fault::TooLarge { what: WHAT, most: limits::OPERATION as u64 });
+        if bytes.len() > limits::DECISION {
+            return Err(Fault::TooLarge { what: WHAT, most: limits::DECISION as u64 });
         }
         let (unsigned, _) =
             bytes.split_at_checked(bytes.len().wrapping_sub(64)).ok_or(Fault::Malformed { what: WHAT })?;
@@ -170,9 +172,14 @@ impl Operation {
                 acceptance: reader.array()?,
             }),
             2 => Act::Enrol(Enrolment { admission: reader.id()?, writer: reader.id()?, consent: reader.array()? }),
-            3 => Act::Retire(Retirement { writer: reader.id()?, next: reader.u64()?, head: reader.id()? }),
+            3 => Act::Retire(LogCut::read(&mut reader)?),
+            4 => Act::Leave(Departure { admission: reader.id()?, cuts: LogCut::read_all(&mut reader)? }),
             _ => return Err(reader.malformed()),
         };
+        // Cuts are as many as there are logs; nothing else is large.
+        if bytes.len() > limits::OPERATION && !matches!(act, Act::Leave(_)) {
+            return Err(Fault::TooLarge { what: WHAT, most: limits::OPERATION as u64 });
+        }
         let first = header.prev == OperationId::default();
         if header.number == 0 || first != (header.number == 1) {
             return Err(reader.malformed());
@@ -196,7 +203,7 @@ impl Operation {
                 let hash = Enrolment::consent_hash(header.space, header.school, header.device);
                 identity::verify(&e.writer.0, Domain::Consent, &hash, &e.consent)
             }
-            Act::Retire(_) => Ok(()),
+            Act::Retire(_) | Act::Leave(_) => Ok(()),
         }
     }
 
@@ -219,6 +226,10 @@ impl Operation {
     /// Its place in the device's chain, from 1.
     pub fn number(&self) -> u32 {
         self.header.number
+    }
+    /// The device's operation before; zero for the first.
+    pub fn prev(&self) -> OperationId {
+        self.header.prev
     }
     pub(crate) fn header(&self) -> &Header {
         &self.header

@@ -34,7 +34,7 @@ pub(super) const WHAT: &str = "link of an identity chain";
 const LINK_BYTES: usize = 210 + 68 * limits::REVOKED_SPACES + 72 * limits::REVOKED_LOGS;
 
 /// What a device may do for its school (§1.3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Rights(u8);
 
 impl Rights {

@@ -233,6 +233,12 @@ impl Entry {
         self.payload.as_ref()
     }
 
+    /// The same without its payload.
+    #[must_use]
+    pub fn bare(&self) -> Self {
+        Self { payload: None, ..self.clone() }
+    }
+
     /// Checks the signature.
     pub fn verify(self) -> Result<Verified, Fault> {
         let key = PublicKey::parse(&self.header.writer.0, Domain::Entry)?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::rows::{RecordRow, join_ids};
 use super::{Replica, record};
 use crate::catalogue::Catalogue;
-use crate::charter::{Charter, Founding, Missing};
+use crate::charter::{Charter, Founding};
 use crate::fault::Fault;
 use crate::id::{ChangeHash, RecordId, SchoolId, SpaceId};
 use crate::limits;
@@ -87,21 +87,11 @@ impl<S: Store> Replica<S> {
         };
         let (mut charter, new) = Charter::found(&founding, self.me.actor())?;
         let id = charter.space();
-        let enrolled = charter.enrol(self.me.actor(), &self.me.writer(id))?;
+        let enrolled = charter.enrol(self.me.actor(), &self.me.writer(id, 0))?;
         self.spaces.insert(id, super::Space::staged(charter, &self.me));
-        self.stage_charter(id, &new);
-        self.stage_charter(id, &enrolled);
+        self.stage_charter(id, &new)?;
+        self.stage_charter(id, &enrolled)?;
         Ok(id)
-    }
-
-    /// Makes a member a steward, where this school decides alone.
-    pub fn promote(&mut self, space: SpaceId, school: SchoolId) -> Result<Missing, Fault> {
-        self.check()?;
-        let space = self.spaces.get_mut(&space).ok_or(Fault::NoSuchSpace)?;
-        let new = space.charter_mut().promote(self.me.actor(), school)?;
-        let id = space.id();
-        self.stage_charter(id, &new);
-        Ok(new)
     }
 
     /// Makes a record.
@@ -188,7 +178,7 @@ impl<S: Store> Replica<S> {
     ) -> Result<Header, Fault> {
         let (writer, seq) = self.next_place(space)?;
         let prev = self.space(&space)?.staged_frontier().head(&writer);
-        let rules = self.space(&space)?.charter().resolved().rules;
+        let rules = self.space(&space)?.charter().resolved().versions.rules;
         let clock = self.clock.tick(now);
         let (commitment, length) = ([0; 32], 0);
         Ok(Header {
@@ -215,11 +205,11 @@ impl<S: Store> Replica<S> {
             return Err(EditFault::TooLarge { is, most: limits::PAYLOAD });
         }
         let space = self.space(&header.space)?;
-        if space.charter().resolved().writers.get(&header.writer).is_none_or(|w| w.cut.is_some()) {
+        if space.end(&header.writer) != super::End::Open {
             return Err(Fault::NoRight { school: self.school(), act: "write here" }.into());
         }
         let header = Header { commitment: payload.commitment(), length: payload.length(), ..header };
-        let entry = Entry::sign(header, payload, &self.me.writer(space.id()));
+        let entry = Entry::sign(header, payload, &self.me.writer(space.id(), space.generation()));
         self.stage_entry(&entry)?;
         Ok(())
     }

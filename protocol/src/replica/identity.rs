@@ -3,7 +3,7 @@
 
 use super::{Replica, Space};
 use crate::bytes;
-use crate::charter::{Charter, Claim, DeviceInvitation, DeviceRedemption, DeviceTicket, Missing, Role};
+use crate::charter::{Charter, Claim, DeviceInvitation, DeviceRedemption, DeviceTicket, Grown, Missing};
 use crate::fault::Fault;
 use crate::id::{DeviceId, SpaceId};
 use crate::identity::{IdentityChain, Revocation, Rights, SecretKey};
@@ -36,7 +36,7 @@ impl<S: Store> Replica<S> {
         for id in ids {
             let offered = Missing { identities: vec![self.me.school.clone()], ..Missing::default() };
             let new = self.space_mut(id)?.charter_mut().admit(offered)?;
-            self.stage_charter(id, &new);
+            self.stage_charter(id, &new)?;
         }
         Ok(())
     }
@@ -144,13 +144,10 @@ impl<S: Store> Replica<S> {
             let mut charter = Charter::empty(id);
             charter.admit(whole)?;
             charter.admit(Missing { identities: vec![self.me.school.clone()], ..Missing::default() })?;
-            let role = charter.resolved().role(&self.school()).ok_or(Fault::Ticket)?;
-            let whole = charter.whole();
+            charter.resolved().role(&self.school()).ok_or(Fault::Ticket)?;
+            let grown = Grown { new: charter.whole(), rewritten: false };
             self.spaces.insert(id, Space::staged(charter, &self.me));
-            self.stage_charter(id, &whole);
-            if role > Role::Reader {
-                self.enrol_own(id)?;
-            }
+            self.stage_charter(id, &grown)?;
         }
         Ok(())
     }

@@ -77,7 +77,7 @@ impl<S: Store> Replica<S> {
             let held = self.spaces.get_mut(&space).ok_or(Fault::Ticket)?;
             let admitted = held.charter_mut().admit_school(self.me.actor(), redemption.school.clone(), &admission);
             let new = admitted.map_err(|_| Fault::Ticket)?;
-            self.stage_charter(space, &new);
+            self.stage_charter(space, &new)?;
         }
         let used = Invitation { used_by: Some(school), ..invitation };
         self.staged.put(Table::Invitations, redemption.ticket.0, bytes::encode(&used));
@@ -106,19 +106,19 @@ impl<S: Store> Replica<S> {
     pub fn join(&mut self, ticket: &Ticket, charter: Missing) -> Result<SpaceId, Fault> {
         self.check()?;
         let mut joined = Charter::empty(ticket.space);
-        let new = joined.admit(charter)?;
+        let grown = joined.admit(charter)?;
         let resolved = joined.resolved();
-        let names_head = new.decisions.iter().any(|c| (c.decision.number(), c.decision.id()) == ticket.head);
+        let names_head = joined.decisions().iter().any(|c| (c.decision.number(), c.decision.id()) == ticket.head);
         let member = resolved.members.get(&self.school());
         if !names_head || member.is_none() {
             return Err(Fault::Ticket);
         }
         let writes = member.is_some_and(|member| member.role > Role::Reader);
         if self.spaces.contains_key(&ticket.space) {
-            self.admit_charter(ticket.space, new)?;
+            self.admit_charter(ticket.space, grown.new)?;
         } else {
             self.spaces.insert(ticket.space, Space::staged(joined, &self.me));
-            self.stage_charter(ticket.space, &new);
+            self.stage_charter(ticket.space, &grown)?;
         }
         if writes {
             self.enrol_own(ticket.space)?;
@@ -126,15 +126,17 @@ impl<S: Store> Replica<S> {
         Ok(ticket.space)
     }
 
-    /// Enrols this store's writer where it is not yet.
+    /// Enrols this store's writer where it is not yet, and this school is one that writes.
     pub(super) fn enrol_own(&mut self, space: SpaceId) -> Result<(), Fault> {
-        let writer = self.me.writer(space);
         let held = self.spaces.get_mut(&space).ok_or(Fault::NoSuchSpace)?;
-        if held.charter().resolved().writers.contains_key(&writer.public()) {
+        let writer = self.me.writer(space, held.generation());
+        let resolved = held.charter().resolved();
+        let writes = resolved.role(&self.me.school.school()) > Some(Role::Reader);
+        if !writes || resolved.writers.contains_key(&writer.public()) {
             return Ok(());
         }
         let new = held.charter_mut().enrol(Local::actor(&self.me), &writer)?;
-        self.stage_charter(space, &new);
+        self.stage_parts(space, &new.new);
         Ok(())
     }
 }

@@ -51,9 +51,13 @@ impl<S: Store> Replica<S> {
         let key = join_ids(&space.0, &record.0);
         let Some(value) = self.reader().get(Table::Records, &key)? else { return Ok(()) };
         let row = RecordRow::read(&value)?;
-        let held = read_held(&self.reader(), &row)?;
-        self.stage_quarantine(key, &held)?;
-        self.stage_card(record, &row, &held)?;
+        self.stage_row(space, record, &row)
+    }
+    /// Stages what a record is, now that its row says this.
+    pub(super) fn stage_row(&mut self, space: SpaceId, record: RecordId, row: &RecordRow) -> Result<(), Fault> {
+        let held = read_held(&self.reader(), row)?;
+        self.stage_quarantine(join_ids(&space.0, &record.0), &held)?;
+        self.stage_card(record, row, &held)?;
         self.notices.insert(Notice::Record(space, record));
         Ok(())
     }
@@ -62,7 +66,7 @@ impl<S: Store> Replica<S> {
         let not = u32::try_from(in_force(held).not).unwrap_or(u32::MAX);
         if not > 0 {
             self.staged.put(Table::Quarantine, key, not.to_be_bytes());
-        } else if held.len() > 1 && self.reader().get(Table::Quarantine, &key)?.is_some() {
+        } else if held.len() != 1 && self.reader().get(Table::Quarantine, &key)?.is_some() {
             self.staged.delete(Table::Quarantine, key);
         }
         Ok(())
@@ -101,7 +105,11 @@ impl<S: Store> Replica<S> {
     fn stage_card(&mut self, record: RecordId, row: &RecordRow, held: &[Held]) -> Result<(), Fault> {
         let old = self.reader().get(Table::Cards, &record.0)?;
         let old: Option<Card> = old.map(|value| crate::bytes::decode(&value, "card")).transpose()?;
-        let Some(card) = card_of(record, row, held, old.as_ref()) else { return Ok(()) };
+        let card = card_of(record, row, held, old.as_ref());
+        if let Some(old) = old.as_ref().filter(|old| card.is_none() && old.space == row.space) {
+            return self.unstage_card(old);
+        }
+        let Some(card) = card else { return Ok(()) };
         if let Some(old) = &old {
             self.staged.delete(Table::Recent, recent_key(row.space, old.updated, record));
         }
@@ -115,6 +123,22 @@ impl<S: Store> Replica<S> {
         }
         self.staged.put(Table::Recent, recent_key(row.space, card.updated, record), []);
         self.staged.put(Table::Cards, record.0, crate::bytes::encode(&card));
+        Ok(())
+    }
+}
+
+impl<S: Store> Replica<S> {
+    /// Stages that a record is shown no more, and that nothing leads to it.
+    fn unstage_card(&mut self, old: &Card) -> Result<(), Fault> {
+        self.staged.delete(Table::Cards, old.id.0);
+        self.staged.delete(Table::Recent, recent_key(old.space, old.updated, old.id));
+        let source = source_key(old.space, old.school, old.line("source"));
+        let profile = join_ids(&old.space.0, &old.school.0);
+        for (table, key) in [(Table::Sources, &source[..]), (Table::Profiles, &profile)] {
+            if self.reader().get(table, key)?.is_some_and(|record| record == old.id.0) {
+                self.staged.delete(table, key);
+            }
+        }
         Ok(())
     }
 }

@@ -99,7 +99,7 @@ impl Packer {
     }
 }
 
-fn unpack(value: &[u8]) -> Result<Payload, Fault> {
+pub(super) fn unpack(value: &[u8]) -> Result<Payload, Fault> {
     let damaged = || Fault::Malformed { what: "stored payload" };
     match value.split_first() {
         Some((0, bytes)) => Ok(Payload::from_bytes(bytes.to_vec())),

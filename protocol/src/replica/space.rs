@@ -3,15 +3,19 @@
 use std::collections::BTreeMap;
 
 use super::Local;
+use super::cut::End;
 use super::rows::{LogRow, Place};
 use crate::charter::Charter;
 use crate::id::{EntryId, SchoolId, SpaceId, WriterId};
-use crate::log::{Frontier, Reach};
+use crate::log::{Fork, Frontier, Reach};
 
 /// A space: what is durable of it is what sessions tell and send.
 #[derive(Debug)]
 pub struct Space {
     own_writer: WriterId,
+    /// How many writers this store had in the space before that one.
+    generation: u32,
+    forks: BTreeMap<WriterId, Fork>,
     charter: Charter,
     frontier: Frontier,
     logs: BTreeMap<WriterId, u32>,
@@ -27,19 +31,66 @@ impl Space {
     }
     /// A space whose charter was read from the store.
     pub(super) fn durable(charter: Charter, me: &Local) -> Self {
-        Self {
-            own_writer: me.writer(charter.space()).public(),
+        let mut space = Self {
+            own_writer: WriterId::default(),
+            generation: 0,
+            forks: BTreeMap::new(),
             durable_charter: charter.clone(),
             charter,
             frontier: Frontier::default(),
             logs: BTreeMap::new(),
             durable_frontier: Frontier::default(),
+        };
+        space.choose_writer(me);
+        space
+    }
+    /// This store's writer is the first one of its own whose log has not ended.
+    pub(super) fn choose_writer(&mut self, me: &Local) {
+        let ended = |writer: &WriterId| matches!(self.end(writer), End::Cut(_) | End::Fork(_));
+        let own = |generation| (generation, me.writer(self.id(), generation).public());
+        let chosen = (0..).map(own).find(|(_, writer)| !ended(writer));
+        (self.generation, self.own_writer) = chosen.expect("there is always a next one");
+    }
+    /// The number of this store's writer among those it had in the space.
+    pub(super) fn generation(&self) -> u32 {
+        self.generation
+    }
+    /// How far a log may be held.
+    pub fn end(&self, writer: &WriterId) -> End {
+        match self.charter.resolved().writers.get(writer) {
+            None => End::NotEnrolled,
+            Some(enrolled) => match (enrolled.cut, self.forks.get(writer)) {
+                (Some(cut), _) => End::Cut(cut),
+                (None, Some(fork)) => End::Fork(fork.place().2),
+                (None, None) => End::Open,
+            },
+        }
+    }
+    /// Logs of which two histories are known and nobody has said which stands.
+    pub fn forks(&self) -> impl Iterator<Item = &Fork> {
+        self.forks.values().filter(|fork| matches!(self.end(&fork.place().1), End::Fork(_)))
+    }
+    /// The evidence that a log forks.
+    pub(crate) fn fork(&self, writer: &WriterId) -> Option<&Fork> {
+        self.forks.get(writer)
+    }
+    pub(super) fn set_fork(&mut self, writer: WriterId, fork: Fork) {
+        self.forks.insert(writer, fork);
+    }
+    /// Shortens a log.
+    pub(super) fn cut(&mut self, writer: WriterId, next: u64, head: EntryId) {
+        if next == 0 {
+            self.frontier.0.remove(&writer);
+        } else {
+            self.frontier.0.insert(writer, Reach { next, head });
         }
     }
     pub(super) fn restore_log(&mut self, writer: WriterId, row: LogRow) {
         let reach = Reach { next: row.next, head: row.head };
-        self.frontier.0.insert(writer, reach);
-        self.durable_frontier.0.insert(writer, reach);
+        if row.next > 0 {
+            self.frontier.0.insert(writer, reach);
+            self.durable_frontier.0.insert(writer, reach);
+        }
         self.logs.insert(writer, row.log);
     }
     /// The space.

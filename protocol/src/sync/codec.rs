@@ -64,6 +64,8 @@ pub fn encode(message: &Message) -> Vec<u8> {
         Message::Entries(runs) => (4, bytes::encode(&runs.iter().map(to_wire).collect::<Vec<_>>())),
         Message::Held(logs, batches) => (5, bytes::encode(&(logs, batches))),
         Message::Bye(code) => (6, bytes::encode(code)),
+        Message::Proposals(proposals) => (7, bytes::encode(proposals)),
+        Message::Forks(forks) => (8, bytes::encode(forks)),
     };
     let packed = if body.len() < SMALL { None } else { zstd::bulk::compress(&body, LEVEL).ok() };
     match packed {
@@ -113,6 +115,8 @@ pub fn decode(frame: &[u8], space: SpaceId) -> Result<Message, Fault> {
             Message::Held(logs, batches)
         }
         6 => Message::Bye(bytes::decode(body, "Bye")?),
+        7 => Message::Proposals(bytes::decode(body, "Proposals")?),
+        8 => Message::Forks(bytes::decode(body, "Forks")?),
         _ => return Err(malformed()),
     })
 }

@@ -76,6 +76,7 @@ impl Missing {
     pub fn append(&mut self, part: Self) {
         self.identities.extend(part.identities);
         self.decisions.extend(part.decisions);
+        self.splits.extend(part.splits);
         self.operations.extend(part.operations);
     }
 }

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::charter::{Missing, Positions};
+use crate::charter::{Missing, Positions, Voted};
 use crate::id::{EntryId, SpaceId, WriterId};
-use crate::log::{Entry, Frontier};
+use crate::log::{Entry, Fork, Frontier};
 
 /// The version of the session's messages.
 pub(super) const VERSION: u16 = 0;
@@ -72,6 +72,10 @@ pub enum Message {
     Entries(Vec<Run>),
     /// How far these logs are durable now, and how many batches that settles.
     Held(Vec<(WriterId, u64)>, u32),
+    /// Decisions that wait for votes, with those given so far (§4.2).
+    Proposals(Vec<Voted>),
+    /// Evidence that logs fork (§2.4).
+    Forks(Vec<Fork>),
     /// The session ends, with the code of a fault or 0.
     Bye(u16),
 }
@@ -86,6 +90,8 @@ impl Message {
             Self::Frontier(_) => "Frontier",
             Self::Entries(_) => "Entries",
             Self::Held(..) => "Held",
+            Self::Proposals(_) => "Proposals",
+            Self::Forks(_) => "Forks",
             Self::Bye(_) => "Bye",
         }
     }

@@ -1,16 +1,17 @@
 //! One session: the conversation of two nodes about one space (§4).
 
 mod entries;
+mod governing;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::message::{Hello, Mark, Message, VERSION};
 use crate::charter::Positions;
 use crate::fault::Fault;
-use crate::id::{DeviceId, SpaceId, WriterId};
+use crate::id::{DecisionId, DeviceId, SpaceId, WriterId};
 use crate::limits;
 use crate::log::Verified;
-use crate::replica::{Replica, Space, read_entry};
+use crate::replica::{End, Replica, Space, read_entry};
 use crate::store::Store;
 use crate::time::Millis;
 
@@ -89,6 +90,8 @@ struct Log {
     claimed: u64,
     /// It holds another history: nothing of this log is exchanged.
     disputed: bool,
+    /// It was shown where the two histories part, as far as we know.
+    shown: bool,
 }
 
 /// The state of a session.
@@ -110,6 +113,8 @@ pub struct Session {
     said_frontier: bool,
     compared: bool,
     logs: BTreeMap<WriterId, Log>,
+    /// How many votes of each open proposal the peer has heard from us, or we from it.
+    told: BTreeMap<DecisionId, usize>,
     credit: u32,
     /// Batches that we sent and that the peer has not settled.
     in_flight: u32,
@@ -139,6 +144,7 @@ impl Session {
             said_frontier: false,
             compared: false,
             logs: BTreeMap::new(),
+            told: BTreeMap::new(),
             credit: 0,
             in_flight: 0,
             asked_hello: false,
@@ -165,11 +171,16 @@ impl Session {
     pub fn standing(&self, space: &Space) -> Standing {
         let ours = space.frontier();
         let log = |writer: &WriterId| self.logs.get(writer).copied().unwrap_or_default();
-        // What a peer claims to hold may be any number.
+        // What a peer claims to hold may be any number, and above where a log ends none of it counts.
+        let stands = |writer: &WriterId, claimed: u64| match space.end(writer) {
+            End::Cut(cut) => claimed.min(cut.next),
+            End::Fork(seq) => claimed.min(seq),
+            End::Open | End::NotEnrolled => claimed,
+        };
         Standing {
             compared: self.compared,
             we_lack: (self.logs.iter())
-                .fold(0, |sum, (w, log)| sum.saturating_add(log.claimed.saturating_sub(ours.next(w)))),
+                .fold(0, |sum, (w, log)| sum.saturating_add(stands(w, log.claimed).saturating_sub(ours.next(w)))),
             they_lack: (ours.0.iter())
                 .fold(0, |sum, (w, reach)| sum.saturating_add(reach.next.saturating_sub(log(w).held))),
         }
@@ -275,6 +286,8 @@ impl Session {
                 }
                 Ok(())
             }
+            Message::Proposals(proposals) => self.hear_proposals(proposals, replica, out),
+            Message::Forks(forks) => self.hear_forks(&forks, replica, out),
             Message::Bye(code) => Err(Ended::Bye(code)),
             Message::Entries(_) => Err(Ended::Fault(Fault::OutOfTurn("unverified Entries"))),
         }
@@ -310,7 +323,7 @@ impl Session {
         (self.charter_sent, self.charter_heard, self.said_positions) = (true, true, false);
         if hello.frontier == space.frontier().hash() {
             for (writer, reach) in &space.frontier().0 {
-                let log = Log { held: reach.next, sent: reach.next, claimed: reach.next, disputed: false };
+                let log = Log { held: reach.next, sent: reach.next, claimed: reach.next, ..Log::default() };
                 self.logs.insert(*writer, log);
             }
             self.compared = true;
@@ -381,16 +394,21 @@ impl Session {
         };
         let lacks = |writer: &WriterId| (*writer, Log { sent: sent(writer, 0), ..Log::default() });
         let mut logs: BTreeMap<WriterId, Log> = ours.0.keys().map(lacks).collect();
+        let mut parted = Vec::new();
         for mark in marks {
             let next = mark.next.min(ours.next(&mark.writer));
             let disputed = disputes(mark, space, replica);
-            if disputed {
-                out.push(Output::Refused(Fault::Fork { writer: mark.writer, seq: next.saturating_sub(1) }));
+            // Above a fork or a cut that we know of, the peer holds what will not stand there either.
+            if mark.next > ours.next(&mark.writer) || disputed {
+                parted.push(mark.writer);
             }
             let sent = sent(&mark.writer, next);
-            logs.insert(mark.writer, Log { held: next, sent, claimed: mark.next, disputed });
+            logs.insert(mark.writer, Log { held: next, sent, claimed: mark.next, disputed, shown: false });
         }
         self.logs = logs;
+        for writer in parted {
+            self.show_fork(space, writer, out);
+        }
         self.compared = true;
         if !self.said_frontier {
             self.say_frontier(replica, out)?;

@@ -1,5 +1,7 @@
 //! A charter resolves to the same for every order of arrival.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 use staffroom_protocol::charter::{Act, Charter, Missing, Resolved, Role, resolve};
 use staffroom_protocol::fault::Fault;
@@ -45,7 +47,7 @@ fn every_order_of_operations_resolves_to_the_same() {
     assert_eq!(expected.writers.len(), 4);
     permute(&mut (0..7).collect::<Vec<_>>(), 0, &mut |order| {
         let operations = order.iter().map(|n| &parts.operations[*n]);
-        assert_eq!(&resolve(&parts.decisions, operations, charter.identities()), expected);
+        assert_eq!(&resolve(&parts.decisions, operations, charter.identities(), &BTreeMap::new()), expected);
     });
 }
 
@@ -75,8 +77,22 @@ fn with_two_stewards_neither_decides_alone() {
     let (space, mut schools) = cluster(3);
     let (second, third) = (schools[1].school(), schools[2].school());
     schools[0].promote(space, second).unwrap();
-    assert!(matches!(schools[0].promote(space, third), Err(Fault::NoRight { .. })));
-    assert_eq!(schools[0].space(&space).unwrap().charter().resolved().role(&third), Some(Role::Contributor));
+    schools[0].flush().unwrap();
+    let waits = schools[0].promote(space, third).unwrap();
+    assert!(waits.grown.is_empty());
+    schools[0].flush().unwrap();
+    let role = |school: &School| school.space(&space).unwrap().charter().resolved().role(&third);
+    assert_eq!(role(&schools[0]), Some(Role::Contributor));
+    // The other hears of it over a session, says yes, and so it is decided, on both.
+    let (hill, rest) = schools.split_at_mut(1);
+    talk(&mut hill[0], &mut rest[0], space);
+    let proposed: Vec<_> = rest[0].space(&space).unwrap().charter().proposals().map(|v| v.decision.id()).collect();
+    assert_eq!(proposed, [waits.id]);
+    rest[0].vote(space, &waits.id, true).unwrap();
+    rest[0].flush().unwrap();
+    assert_eq!(role(&rest[0]), Some(Role::Steward));
+    talk(&mut rest[0], &mut hill[0], space);
+    assert_eq!(role(&hill[0]), Some(Role::Steward));
 }
 
 #[test]
@@ -85,7 +101,7 @@ fn without_its_admission_a_school_has_no_writer() {
     let charter = schools[0].space(&space).unwrap().charter();
     let parts = whole(&schools, space);
     let enrolments = parts.operations.iter().filter(|op| !matches!(op.act(), Act::Admit(_)));
-    let resolved = resolve(&parts.decisions, enrolments, charter.identities());
+    let resolved = resolve(&parts.decisions, enrolments, charter.identities(), &BTreeMap::new());
     assert_eq!(resolved.writers.len(), 1, "the founder's own");
     assert_eq!(resolved.members.len(), 1);
 }
@@ -96,7 +112,10 @@ fn without_the_founder_s_yes_there_is_no_space() {
     let mut parts = whole(&schools, space);
     parts.decisions[0].votes.clear();
     let charter = schools[0].space(&space).unwrap().charter();
-    assert_eq!(resolve(&parts.decisions, &parts.operations, charter.identities()), Resolved::default());
+    assert_eq!(
+        resolve(&parts.decisions, &parts.operations, charter.identities(), &BTreeMap::new()),
+        Resolved::default()
+    );
     assert!(Charter::empty(space).admit(parts).is_err());
 }
 

@@ -128,7 +128,7 @@ fn a_new_sheet_reaches_every_space_of_every_device() {
     talk(&mut hill, &mut laptop, own);
     assert!(laptop.identity().is_under(&sheet(7)));
     talk(&mut laptop, &mut brook, space);
-    let known = &brook.space(&space).unwrap().charter().identities()[&hill.school()];
+    let known = brook.space(&space).unwrap().charter().identities().get(&hill.school()).unwrap();
     assert!(known.is_under(&sheet(7)));
     // What a store holds of it is read again.
     let (device, life) = (SecretKey::from_seed(&[9; 32]), [9; 32]);
@@ -155,7 +155,7 @@ fn a_revoked_laptop_is_a_stranger_and_what_is_held_of_it_is_listed() {
     for partner in [&hill, &brook] {
         let charter = partner.space(&space).unwrap().charter();
         assert_eq!(charter.school_of(&lost), None);
-        assert_eq!(charter.identities()[&hill.school()].revoked(&lost), Some(&stands));
+        assert_eq!(charter.identities().get(&hill.school()).unwrap().revoked(&lost), Some(&stands));
     }
 }
 
@@ -180,7 +180,7 @@ fn a_school_starts_again_from_its_sheet_and_a_partner() {
     talk(&mut fresh, &mut brook, space);
     assert!(same(&fresh, &brook, space));
     // It decides for the school now, and the lost machine no longer does.
-    let rights = brook.space(&space).unwrap().charter().identities()[&fresh.school()].clone();
+    let rights = brook.space(&space).unwrap().charter().identities().get(&fresh.school()).unwrap().clone();
     assert_eq!(rights.rights(&ours), Some(Rights::ALL));
     assert!(!rights.rights(&lost).unwrap().include(Rights::GOVERN));
     fresh.promote(space, brook.school()).unwrap();

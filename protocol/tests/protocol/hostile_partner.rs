@@ -126,7 +126,7 @@ fn a_founder_that_takes_its_own_rights_away_keeps_the_cluster_whole() {
     let before = resolved(&brook, space);
     assert_eq!((before.members.len(), before.writers.len()), (2, 2));
     let new = brook.admit_charter(space, founder_that_only_writes()).unwrap();
-    assert_eq!(new.identities.len(), 1);
+    assert_eq!(new.new.identities.len(), 1);
     brook.flush().unwrap();
     assert_eq!(resolved(&brook, space), before);
     // It reaches the founder too, and both go on.

@@ -1,7 +1,7 @@
 //! What a member's node sends that no honest one would: refused, and nothing breaks.
 
 use staffroom_protocol::catalogue::Catalogue;
-use staffroom_protocol::charter::{Decision, Missing};
+use staffroom_protocol::charter::{Body, Decision, Missing, Place, Voted};
 use staffroom_protocol::fault::Fault;
 use staffroom_protocol::id::{EntryId, RecordId, SpaceId, WriterId};
 use staffroom_protocol::log::{Entry, EntryKind, Header};
@@ -44,8 +44,9 @@ fn entries_at_the_end_of_numbers_are_refused() {
 fn a_decision_at_the_end_of_numbers_is_refused() {
     let (mut hill, brook, space, mut session) = session();
     let prev = staffroom_protocol::id::DecisionId([1; 32]);
-    let decision = Decision::promote(space, u32::MAX, prev, &[], &[], brook.school());
-    let complete = staffroom_protocol::charter::Complete { decision, votes: Vec::new() };
+    let place = Place { space, number: u32::MAX, prev, ..Place::default() };
+    let decision = Decision::new(&place, &Body::Promote(brook.school())).unwrap();
+    let complete = Voted { decision, votes: Vec::new() };
     let part = Missing { decisions: vec![complete], ..Missing::default() };
     let told = session.handle(Input::Message(Message::Charter(Box::new(part), true)), &mut hill, Millis(10));
     assert_eq!(told.last(), Some(&Output::Ended(Ended::Fault(Fault::Chain { what: "decision" }))));

@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod charter;
+mod charter_random;
+mod charter_table;
+mod charter_world;
 mod devices;
 mod exchange;
 mod hostile_partner;

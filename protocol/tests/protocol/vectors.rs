@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde_json::{Value as Json, json};
-use staffroom_protocol::charter::{Act, Actor, Admission, Charter, Founding, Retirement, Role, Ticket};
+use staffroom_protocol::charter::{Act, Actor, Admission, Charter, Cut, Founding, LogCut, Role, Ticket};
 use staffroom_protocol::id::{BlobId, EntryId, OperationId, RecordId, SpaceId, WriterId, to_text};
 use staffroom_protocol::identity::{
     Domain, IdentityChain, Inception, Keys, Link, RecoveryCode, Revocation, Rights, SecretKey, Step,
@@ -86,7 +86,7 @@ fn charter() -> Charter {
     };
     charter.admit_school(actor, joiner, &admission).unwrap();
     let head = genesis(charter.space()).id();
-    charter.retire(actor, Retirement { writer: writer().public(), next: 1, head }).unwrap();
+    charter.retire(actor, LogCut { writer: writer().public(), cut: Cut { next: 1, head } }).unwrap();
     charter
 }
 
@@ -230,13 +230,14 @@ fn charters() {
                 Act::Admit(_) => "admit",
                 Act::Enrol(_) => "enrol",
                 Act::Retire(_) => "retire",
+                Act::Leave(_) => "leave",
             };
             json!({ "act": act, "layout": hex(&bytes), "id": hex(operation.id().0), "number": operation.number() })
         })
         .collect();
     assert_eq!(operations.len(), 3);
     let ids: Vec<u8> = whole.operations.iter().flat_map(|operation| operation.id().0).collect();
-    let heads: Vec<u8> = charter.identities().values().flat_map(|chain| chain.head().0).collect();
+    let heads: Vec<u8> = charter.identities().iter().flat_map(|(_, chain)| chain.state_hash()).collect();
     let state = hash("charter state", &[&charter.space().0, &charter.space().0, &ids, &heads]);
     assert_eq!(charter.hash(), state);
     let resolved = charter.resolved();

@@ -109,7 +109,7 @@ fn pair(folder: &Path, file: &str, count: u64) {
     }
     reconnect(&hill, &brook, node, folder);
     // What a node holds on to shows only after it had nothing to do.
-    std::thread::sleep(std::time::Duration::from_mins(1));
+    std::thread::sleep(Duration::from_mins(1));
     figure("memory, idle, anonymous", memory(host.pid(), "RssAnon"), "MB", "a minute after the above");
     let begun = Instant::now();
     host.kill();

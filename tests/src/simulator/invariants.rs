@@ -199,10 +199,10 @@ pub(super) fn nothing_is_sent_before_it_is_durable(witness: Option<&SpaceWitness
             hello.charter == witness.charter && (hello.frontier == witness.frontier || witness.logs.is_empty())
         }
         Message::Positions(positions) => {
-            let operations: u64 = positions.operations.values().map(|n| u64::from(*n)).sum();
-            operations == witness.operations.len() as u64 && positions.decisions as usize == witness.decisions.len()
+            let operations: u64 = positions.operations.values().map(|(n, ..)| u64::from(*n)).sum();
+            operations == witness.operations.len() as u64 && positions.decisions.0 as usize == witness.decisions.len()
         }
-        Message::Bye(_) => true,
+        Message::Proposals(_) | Message::Forks(_) | Message::Bye(_) => true,
     };
     Violation::unless(durable, NAME, || format!("{message:?}"))
 }

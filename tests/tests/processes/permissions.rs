@@ -42,7 +42,7 @@ fn what_may_not_be_read_is_named_and_nothing_else_is_held_up() {
         fs::set_permissions(&page, fs::Permissions::from_mode(mode)).expect("its owner may");
     }
     fs::copy(pages.join("open.md"), base.join("locked.jsonl")).expect("copied");
-    fs::set_permissions(base.join("locked.jsonl"), fs::Permissions::from_mode(0)).expect("its owner may");
+    fs::set_permissions(base.join("locked.jsonl"), fs::Permissions::from_mode(0o000)).expect("its owner may");
 
     assert_eq!(run(&["init", "--school", "Hillside Primary"]).0, Some(0));
     let (code, said) = run(&["publish", "pages"]);
@@ -54,19 +54,19 @@ fn what_may_not_be_read_is_named_and_nothing_else_is_held_up() {
     assert!(said.contains("locked.jsonl: cannot be read: this user may not read it"), "{said}");
 
     // A folder that may not be entered, and a home that belongs to somebody else.
-    fs::set_permissions(&pages, fs::Permissions::from_mode(0)).expect("its owner may");
+    fs::set_permissions(&pages, fs::Permissions::from_mode(0o000)).expect("its owner may");
     let (code, said) = run(&["publish", "pages"]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("pages: cannot be read: this user may not read it"), "{said}");
-    fs::set_permissions(base.join("h/store.redb"), fs::Permissions::from_mode(0)).expect("its owner may");
+    fs::set_permissions(base.join("h/store.redb"), fs::Permissions::from_mode(0o000)).expect("its owner may");
     let (code, said) = run(&["list"]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("the store h/store.redb: this user may not read and write it"), "{said}");
-    fs::set_permissions(base.join("h/secrets/device.key"), fs::Permissions::from_mode(0)).expect("its owner may");
+    fs::set_permissions(base.join("h/secrets/device.key"), fs::Permissions::from_mode(0o000)).expect("its owner may");
     let (code, said) = run(&["list"]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("device.key") && said.contains("hint: run share as the user"), "{said}");
-    fs::set_permissions(base.join("h"), fs::Permissions::from_mode(0)).expect("its owner may");
+    fs::set_permissions(base.join("h"), fs::Permissions::from_mode(0o000)).expect("its owner may");
     for verb in [&["list"][..], &["init", "--school", "Another"], &["serve"]] {
         let (code, said) = run(verb);
         assert_eq!(code, Some(1), "{said}");

@@ -4,7 +4,7 @@ use super::{Ended, Output, Session};
 use crate::fault::{Blame, Fault};
 use crate::limits;
 use crate::log::Verified;
-use crate::replica::{Replica, Space, read_entry};
+use crate::replica::{End, Replica, Space, read_entry};
 use crate::store::Store;
 use crate::sync::message::{Message, Run};
 use crate::time::Millis;
@@ -32,7 +32,7 @@ impl Session {
                     return Err(Fault::OtherSpace(entry.header().space));
                 }
                 if entry.payload().is_none() {
-                    return Err(Fault::Withheld(entry.id()));
+                    return replica.admit_bare(&entry).map(|_| (entry.header().writer, entry.header().seq + 1));
                 }
                 let (writer, seq) = (entry.header().writer, entry.header().seq);
                 // What is held has a next one: a seq at the end of its range is never admitted.
@@ -47,13 +47,25 @@ impl Session {
                     log.held = log.held.max(next);
                 }
                 Err(fault) if fault.blame() == Blame::Node => return Err(Ended::Fault(fault)),
-                Err(fault) => self.refuse(fault, out)?,
+                Err(fault) => {
+                    if let Fault::Fork { writer, .. } | Fault::Forked(writer) = fault {
+                        let space = replica.space(&self.space).map_err(Ended::Fault)?;
+                        self.show_fork(space, writer, out);
+                        if let End::Fork(seq) = space.end(&writer) {
+                            self.forked(writer, seq);
+                        }
+                    }
+                    // What an honest peer offers that has not heard of the fork is held against nobody.
+                    if !matches!(fault, Fault::Forked(_)) {
+                        self.refuse(fault, out)?;
+                    }
+                }
             }
         }
         Ok(())
     }
 
-    fn refuse(&mut self, fault: Fault, out: &mut Vec<Output>) -> Result<(), Ended> {
+    pub(super) fn refuse(&mut self, fault: Fault, out: &mut Vec<Output>) -> Result<(), Ended> {
         self.refusals += 1;
         if self.refusals > REFUSALS {
             return Err(Ended::Fault(fault));
@@ -84,6 +96,7 @@ impl Session {
             self.positions.cover(&missing);
             out.extend(missing.parts().into_iter().map(|part| Output::Send(Message::Charter(Box::new(part), false))));
         }
+        self.tell_proposals(space, out);
         while self.credit > 0 {
             let runs = self.next_batch(space, replica).map_err(Ended::Fault)?;
             if runs.is_empty() {
@@ -102,6 +115,16 @@ impl Session {
         for (writer, reach) in &space.frontier().0 {
             let log = self.logs.entry(*writer).or_default();
             let mut run = Vec::new();
+            if log.disputed && !log.shown && entries == 0 {
+                // The headers that lead to the peer's last entry show it where the histories part.
+                log.shown = true;
+                let end = log.held.min(reach.next);
+                for seq in end.saturating_sub(limits::BATCH_ENTRIES as u64)..end {
+                    let place = space.place(writer, seq).ok_or(Fault::Store("a log is gone".to_owned()))?;
+                    run.push(read_entry(replica.store(), place)?.bare());
+                }
+                entries = limits::BATCH_ENTRIES;
+            }
             while !log.disputed
                 && log.sent < reach.next
                 && entries < limits::BATCH_ENTRIES
