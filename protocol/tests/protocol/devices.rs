@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use staffroom_protocol::Replica;
-use staffroom_protocol::charter::{Claim, DeviceTicket};
+use staffroom_protocol::charter::{Claim, DeviceTicket, Missing, Role};
 use staffroom_protocol::entropy::Entropy;
 use staffroom_protocol::fault::Fault;
 use staffroom_protocol::id::SpaceId;
@@ -12,7 +12,7 @@ use staffroom_protocol::store::MemoryStore;
 use staffroom_protocol::sync::{DeviceAsk, SpacePart};
 use staffroom_protocol::time::Millis;
 
-use crate::schools::{School, pair, school, share, talk};
+use crate::schools::{School, local, next_header, pair, school, share, sign, talk};
 
 /// The sheet of school number `n`.
 fn sheet(n: u8) -> RecoveryCode {
@@ -27,14 +27,12 @@ fn machine(n: u8) -> School {
 }
 
 /// What a joiner reads out of the frames it is sent.
-fn through_frames(
-    charters: Vec<(SpaceId, staffroom_protocol::charter::Missing)>,
-) -> Vec<(SpaceId, staffroom_protocol::charter::Missing)> {
+fn through_frames(charters: Vec<(SpaceId, Missing)>) -> Vec<(SpaceId, Missing)> {
     let parts = SpacePart::all(charters).unwrap();
     SpacePart::join(parts.iter().map(|part| SpacePart::parse(&part.to_bytes()).unwrap()).collect())
 }
 
-fn chain_in(charters: &[(SpaceId, staffroom_protocol::charter::Missing)], n: u8) -> IdentityChain {
+fn chain_in(charters: &[(SpaceId, Missing)], n: u8) -> IdentityChain {
     let ours = Inception::new(&sheet(n)).school();
     charters.iter().flat_map(|(_, whole)| &whole.identities).find(|chain| chain.school() == ours).unwrap().clone()
 }
@@ -84,7 +82,7 @@ fn a_laptop_neither_admits_devices_nor_schools() {
     let (mut hill, _, space) = pair();
     let mut laptop = laptop(&mut hill, 9);
     assert!(laptop.invite_device(Millis(1_000), Vec::new()).is_err());
-    let ticket = laptop.invite(space, staffroom_protocol::charter::Role::Reader, Millis(1_000), Vec::new()).unwrap();
+    let ticket = laptop.invite(space, Role::Reader, Millis(1_000), Vec::new()).unwrap();
     let north = school(3);
     let refused = laptop.redeem(&north.redemption(&ticket), north.device(), Millis(0));
     assert_eq!(refused.map(|_| ()), Err(Fault::Ticket));
@@ -132,7 +130,7 @@ fn a_new_sheet_reaches_every_space_of_every_device() {
     assert!(known.is_under(&sheet(7)));
     // What a store holds of it is read again.
     let (device, life) = (SecretKey::from_seed(&[9; 32]), [9; 32]);
-    let school = crate::schools::local(1).school;
+    let school = local(1).school;
     let me = Local { school, device, life };
     let again = Replica::open(laptop.into_store(), me, Entropy::from_seed([9; 32])).unwrap();
     assert!(again.identity().is_under(&sheet(7)));
@@ -152,6 +150,9 @@ fn a_revoked_laptop_is_a_stranger_and_what_is_held_of_it_is_listed() {
     hill.change_identity(|chain, key| chain.revoke(key, lost, stands.clone())).unwrap();
     hill.flush().unwrap();
     talk(&mut hill, &mut brook, space);
+    // What it signs from now on is refused from whoever brings it.
+    let entry = sign(9, next_header(9, &hill, space), &[]);
+    assert_eq!(brook.admit(entry, Millis(20)), Err(Fault::AboveCut(writer)));
     for partner in [&hill, &brook] {
         let charter = partner.space(&space).unwrap().charter();
         assert_eq!(charter.school_of(&lost), None);
@@ -206,4 +207,52 @@ proptest! {
             let _ = DeviceTicket::parse(&String::from_utf8_lossy(frame));
         }
     }
+}
+
+/// A machine that acts for school number 1 with a branch of its chain that a thief made, and knows the
+/// charter as it was.
+fn thief(recovers: bool, space: SpaceId, before: Missing) -> School {
+    let mut thief = machine(66);
+    let mut chain = local(1).school;
+    if recovers {
+        chain.renew(&sheet(1), &sheet(6)).unwrap();
+    }
+    let root = if recovers { sheet(6).root(0) } else { sheet(1).root(0) };
+    chain.certify(&root, thief.device(), Rights::ALL).unwrap();
+    thief.enter(chain, vec![(space, before)]).unwrap();
+    thief.flush().unwrap();
+    thief
+}
+
+#[test]
+fn after_a_new_sheet_the_old_root_decides_nothing() {
+    let (mut hill, mut brook, space) = pair();
+    let before = hill.space(&space).unwrap().charter().whole();
+    hill.change_identity(|chain, _| chain.renew(&sheet(1), &sheet(7))).unwrap();
+    hill.flush().unwrap();
+    talk(&mut hill, &mut brook, space);
+    let mut thief = thief(false, space, before);
+    thief.promote(space, brook.school()).unwrap();
+    thief.flush().unwrap();
+    assert!(brook.admit_charter(space, thief.space(&space).unwrap().charter().whole()).is_err());
+    assert_eq!(brook.space(&space).unwrap().charter().school_of(&thief.device()), None);
+}
+
+#[test]
+fn after_a_decision_that_names_the_new_sheet_the_old_sheet_decides_nothing() {
+    let (mut hill, mut brook, space) = pair();
+    let before = hill.space(&space).unwrap().charter().whole();
+    hill.change_identity(|chain, _| chain.renew(&sheet(1), &sheet(7))).unwrap();
+    hill.promote(space, brook.school()).unwrap();
+    hill.flush().unwrap();
+    talk(&mut hill, &mut brook, space);
+    let decided = brook.space(&space).unwrap().charter().resolved().head;
+    let mut thief = thief(true, space, before);
+    // What it could decide at that place stands beside, as evidence; it does not count.
+    thief.promote(space, brook.school()).unwrap();
+    thief.flush().unwrap();
+    let _ = brook.admit_charter(space, thief.space(&space).unwrap().charter().whole());
+    let charter = brook.space(&space).unwrap().charter();
+    assert_eq!(charter.resolved().head, decided);
+    assert_eq!(charter.school_of(&thief.device()), None);
 }
