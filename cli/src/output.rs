@@ -56,6 +56,18 @@ impl Output {
             let _ = writeln!(io::stderr(), "{}", harmless(text));
         }
     }
+    /// What a person must read now, on standard error, also with `--quiet`.
+    pub(crate) fn urge(&self, text: &str) {
+        if !self.json {
+            let _ = writeln!(io::stderr(), "{}", harmless(text));
+        }
+    }
+    /// A JSON line beside the output, on standard error; nothing without `--json`.
+    pub(crate) fn aside(&self, value: &serde_json::Value) {
+        if self.json {
+            let _ = writeln!(io::stderr(), "{}", escaped(&value.to_string()));
+        }
+    }
     /// What went wrong and what to try, on standard error.
     pub(crate) fn report(&self, failure: &Failure) {
         let text = if self.json {

@@ -63,11 +63,25 @@ pub enum Request {
         role: Role,
         /// How long it is good for, seconds.
         expires_in: u64,
+        /// Whether a person confirms who joins with it.
+        confirm: bool,
     },
-    /// Redeems a ticket. Needs the network.
+    /// Redeems a ticket, and waits for the confirmation if it takes one. Needs the network.
     Join {
         /// Its text.
         ticket: String,
+        /// How long to wait for the confirmation, milliseconds.
+        wait: u64,
+    },
+    /// Admits the school that waits and shows these words.
+    Confirm {
+        /// As a person typed them.
+        words: String,
+    },
+    /// Refuses a school that waits.
+    Refuse {
+        /// Its name, its words or the start of its id.
+        school: String,
     },
     /// The devices of this school.
     Devices,
@@ -187,8 +201,6 @@ pub enum Answer {
         /// Where it leads.
         space: Named<SpaceId>,
     },
-    /// To [`Request::Join`].
-    Joined(Named<SpaceId>),
     /// To [`Request::Devices`] and [`Request::RevokeDevice`].
     Devices {
         /// Those that act for the school, and those that were revoked.
@@ -205,6 +217,36 @@ pub enum Answer {
     },
     /// To [`Request::Sheet`] and [`Request::Renew`].
     Sheet(Box<Sheet>),
+    /// To [`Request::Join`]: the school belongs.
+    Joined {
+        /// Where.
+        space: Named<SpaceId>,
+        /// What both screens showed, where a person confirmed.
+        words: Option<String>,
+    },
+    /// To [`Request::Join`]: nobody has confirmed yet.
+    Waits {
+        /// Where the ticket leads.
+        space: Named<SpaceId>,
+        /// What both screens show.
+        words: String,
+    },
+    /// To [`Request::Confirm`].
+    Confirmed {
+        /// Who belongs now.
+        school: Named<SchoolId>,
+        /// Where.
+        space: Named<SpaceId>,
+        /// As what.
+        role: Role,
+    },
+    /// To [`Request::Refuse`].
+    Refused {
+        /// Who does not wait any more.
+        school: Named<SchoolId>,
+        /// For what it waited.
+        space: Named<SpaceId>,
+    },
     /// To [`Request::Promote`].
     Promoted(Named<SchoolId>),
     /// To [`Request::Verify`].
@@ -373,6 +415,23 @@ pub struct SpaceStatus {
     pub members: Vec<Member>,
     /// The devices of the others.
     pub partners: Vec<Partner>,
+    /// The schools that wait for a person here to confirm them.
+    pub waiting: Vec<WaitingSchool>,
+}
+
+/// A school that holds one of our tickets and waits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitingSchool {
+    /// The school, by the name that it gives itself.
+    pub school: Named<SchoolId>,
+    /// What the ticket lets it do.
+    pub role: Role,
+    /// What its screen shows; nothing until it has shown it.
+    pub words: Option<String>,
+    /// When it asked first, milliseconds since 1970.
+    pub since: u64,
+    /// When the ticket ends, milliseconds since 1970.
+    pub expires: u64,
 }
 
 /// A device of a partner.

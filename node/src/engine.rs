@@ -17,15 +17,16 @@ mod handlers;
 mod links;
 mod lookup;
 mod names;
+mod waiting;
 
 use std::path::PathBuf;
 use std::thread;
 
 use staffroom_protocol::Replica;
-use staffroom_protocol::charter::{Missing, Redemption, Ticket};
+use staffroom_protocol::charter::{Missing, Nonce, Redeemed, Redemption, Ticket, Words};
 use staffroom_protocol::entropy::Entropy;
 use staffroom_protocol::fault::Fault;
-use staffroom_protocol::id::{DeviceId, SpaceId};
+use staffroom_protocol::id::{DeviceId, SpaceId, TicketId};
 use staffroom_protocol::replica::{Local, Notice};
 use staffroom_protocol::sync::{Ended, Input, Message};
 use staffroom_protocol::time::Millis;
@@ -67,8 +68,30 @@ pub enum Command {
         redemption: Box<Redemption>,
         /// The device, authenticated by the transport.
         joiner: DeviceId,
-        /// The space and its charter, or the one refusal.
-        answer: oneshot::Sender<Result<(SpaceId, Missing), Fault>>,
+        /// What it is told, or the one refusal.
+        answer: oneshot::Sender<Result<Redeemed, Fault>>,
+    },
+    /// Who wants to redeem a ticket shows its number.
+    Reveal {
+        /// The ticket.
+        ticket: TicketId,
+        /// The device, authenticated by the transport.
+        joiner: DeviceId,
+        /// The number.
+        nonce: Nonce,
+        /// Whether it is the one that it committed to.
+        answer: oneshot::Sender<Result<(), Fault>>,
+    },
+    /// To be told once nobody waits with this ticket any more.
+    WhenDecided(TicketId, oneshot::Sender<()>),
+    /// Where we redeem a ticket, the other side has told its number.
+    Compare {
+        /// The ticket.
+        ticket: Box<Ticket>,
+        /// The number.
+        nonce: Nonce,
+        /// Ours, and the words.
+        answer: oneshot::Sender<Result<(Nonce, Words), Fault>>,
     },
     /// What this school would send to redeem a ticket.
     Redemption(Box<Ticket>, oneshot::Sender<Redemption>),
@@ -83,6 +106,8 @@ pub enum Command {
     },
     /// Something about devices of a school.
     Device(DeviceCommand),
+    /// The words of a ticket that was redeemed before, where a person has to confirm it.
+    Shown(Box<Ticket>, oneshot::Sender<Option<Words>>),
     /// The name of a space.
     NameOf(SpaceId, oneshot::Sender<crate::api::Named<SpaceId>>),
     /// With whom this node syncs, and where they are said to listen.

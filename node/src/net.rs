@@ -12,7 +12,7 @@
 //! ```
 //!
 //! `peer` names devices, `streams` says who may open which stream, `swarm` owns the connections,
-//! `dialler` decides whom to dial when, `sync` and `join` carry the two protocols as `frame`s,
+//! `dialler` decides whom to dial when, `sync`, and `join` with `redeem` carry the two protocols as `frame`s,
 //! `alive` notices lines that went dead, `roster` holds what all of them look at.
 //!
 //! It promises that a stranger reaches nothing but `/staffroom/join/1`, that whatever a peer sends is
@@ -27,6 +27,7 @@ mod frame;
 mod join;
 mod peer;
 mod reason;
+mod redeem;
 mod roster;
 mod streams;
 mod swarm;
@@ -39,13 +40,14 @@ use std::time::Duration;
 use libp2p::Multiaddr;
 use libp2p::swarm::{Stream, StreamProtocol};
 use staffroom_protocol::charter::{DeviceTicket, Ticket};
-use staffroom_protocol::id::{DeviceId, SpaceId};
+use staffroom_protocol::id::DeviceId;
 use staffroom_protocol::identity::{IdentityChain, RecoveryCode};
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use crate::api::{Code, Failure};
 use crate::engine::{Command, Engine, LinkId};
+pub use join::Joining;
 use roster::{Line, Roster};
 use streams::NotOpened;
 use swarm::Ask;
@@ -87,6 +89,7 @@ impl Net {
             links: AtomicU64::new(1),
             dial_now: Notify::new(),
             refresh: Notify::new(),
+            holding: Semaphore::new(redeem::HELD),
             stopped: watch::Sender::new(false),
         });
         let mut task = swarm::Task::new(swarm, shared.clone(), asked, reports, addresses);
@@ -104,9 +107,9 @@ impl Net {
     pub fn dial_now(&self) {
         self.shared.dial_now.notify_one();
     }
-    /// Redeems a ticket at the device that issued it.
-    pub async fn join(&self, ticket: &Ticket) -> Result<SpaceId, Failure> {
-        join::join(&self.shared, ticket).await
+    /// Redeems a ticket at the device that issued it; waits so long for a person there to confirm.
+    pub async fn join(&self, ticket: &Ticket, wait: Duration) -> Result<Joining, Failure> {
+        join::join(&self.shared, ticket, wait).await
     }
     /// Redeems a ticket of the school that this store, which holds nothing, is to act for.
     pub async fn join_device(&self, ticket: &DeviceTicket) -> Result<IdentityChain, Failure> {
@@ -135,6 +138,8 @@ struct Shared {
     links: AtomicU64,
     dial_now: Notify,
     refresh: Notify,
+    /// Streams of joiners that wait for a person.
+    holding: Semaphore,
     stopped: watch::Sender<bool>,
 }
 

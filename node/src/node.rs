@@ -4,10 +4,12 @@ use std::sync::Mutex;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::api::{Answer, Code, Failure, Request};
+use staffroom_protocol::id::SpaceId;
+
+use crate::api::{Answer, Code, Failure, Named, Request};
 use crate::engine::{Command, Engine};
 use crate::home::{Home, random};
-use crate::net::{Net, NetConfig};
+use crate::net::{Joining, Net, NetConfig};
 use crate::{socket, verify};
 use staffroom_protocol::charter::DeviceTicket;
 use staffroom_protocol::id::SchoolId;
@@ -101,7 +103,7 @@ impl Running {
     /// Asks something.
     pub async fn ask(&self, request: Request) -> Result<Answer, Failure> {
         match request {
-            Request::Join { ticket } => self.join(&ticket).await,
+            Request::Join { ticket, wait } => self.join(&ticket, Duration::from_millis(wait)).await,
             Request::Sync { wait } => {
                 self.net.dial_now();
                 let in_step = self.engine.query(Command::WhenInStep);
@@ -117,13 +119,18 @@ impl Running {
         }
     }
 
-    async fn join(&self, text: &str) -> Result<Answer, Failure> {
+    async fn join(&self, text: &str, wait: Duration) -> Result<Answer, Failure> {
         let ticket = staffroom_protocol::charter::Ticket::parse(text).map_err(|error| {
             Failure::new(Code::Usage, error.to_string()).hint("copy the whole ticket again, in one piece")
         })?;
-        let space = self.net.join(&ticket).await?;
-        let name = self.engine.query(|answer| Command::NameOf(space, answer)).await;
-        Ok(Answer::Joined(name.unwrap_or_else(|| crate::api::Named { id: space, name: space.short() })))
+        match self.net.join(&ticket, wait).await? {
+            Joining::Admitted(space, words) => {
+                let name = self.engine.query(|answer| Command::NameOf(space, answer)).await;
+                let words = words.map(|words| words.to_string());
+                Ok(Answer::Joined { space: name.unwrap_or_else(|| unnamed(space)), words })
+            }
+            Joining::Waiting(words) => Ok(Answer::Waits { space: unnamed(ticket.space), words: words.to_string() }),
+        }
     }
 
     /// Makes an empty home a further device of the school that issued this ticket.
@@ -143,4 +150,9 @@ impl Running {
     pub async fn stop(&self) {
         let _ = tokio::time::timeout(Duration::from_secs(5), self.net.stop()).await;
     }
+}
+
+/// A space whose name is not known yet.
+fn unnamed(space: SpaceId) -> Named<SpaceId> {
+    Named { id: space, name: space.short() }
 }

@@ -50,7 +50,10 @@ async fn converse(stream: UnixStream, node: Running) -> std::io::Result<()> {
             return Ok(());
         }
         let answer = match serde_json::from_slice::<Request>(&line) {
-            Ok(request) => node.ask(request).await,
+            Ok(request) => match unless_gone(&mut read, node.ask(request)).await? {
+                Some(answer) => answer,
+                None => return Ok(()),
+            },
             Err(error) => Err(Failure::new(Code::Usage, format!("not a request: {error}"))
                 .hint("is this `share` of the same version as the running node?")),
         };
@@ -58,6 +61,20 @@ async fn converse(stream: UnixStream, node: Running) -> std::io::Result<()> {
         json.push(b'\n');
         write.write_all(&json).await?;
     }
+}
+
+/// Waits for an answer; nothing if who asked hangs up before. A question that waits for a person does
+/// not go on for nobody.
+async fn unless_gone<T>(
+    read: &mut (impl tokio::io::AsyncBufRead + Unpin),
+    answer: impl Future<Output = T>,
+) -> std::io::Result<Option<T>> {
+    let mut answer = std::pin::pin!(answer);
+    tokio::select! {
+        answer = &mut answer => return Ok(Some(answer)),
+        more = read.fill_buf() => if more?.is_empty() { return Ok(None) },
+    }
+    Ok(Some(answer.await))
 }
 
 /// The command line's end.

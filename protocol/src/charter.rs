@@ -16,6 +16,7 @@ mod proposals;
 mod resolve;
 mod role;
 mod ticket;
+mod words;
 
 pub use decision::{Body, Decision, Founding, LogCut, Place, Settlement, Versions, Vote, Voted};
 pub use device::{Claim, DeviceInvitation, DeviceRedemption, DeviceTicket};
@@ -26,4 +27,5 @@ pub use operation::{Act, Admission, Departure, Enrolment, Operation};
 pub use proposals::Decided;
 pub use resolve::{Cut, Member, RESOLVER, Resolved, Writer, resolve};
 pub use role::Role;
-pub use ticket::{Invitation, NotATicket, Redemption, Ticket};
+pub use ticket::{Holder, Invitation, NotATicket, Redeemed, Redemption, Standing, Ticket, Waiting};
+pub use words::{Nonce, NotWords, Transcript, Words, commitment};

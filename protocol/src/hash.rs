@@ -71,6 +71,10 @@ contexts! {
     DEVICE_PROOF = "staffroom 2026 device proof v1";
     /// The claim of who holds a school's sheet (§3.10).
     RECOVERY_CLAIM = "staffroom 2026 recovery claim v1";
+    /// What a joiner says of its number before it shows it (§3.9).
+    JOIN_COMMITMENT = "staffroom 2026 join commitment v1";
+    /// The four words on both screens (§3.9).
+    WORDS = "staffroom 2026 words v1";
     /// What HELLO says of a charter (§4.1).
     CHARTER_STATE = "staffroom 2026 charter state v1";
     /// What HELLO says of a frontier (§4.1).
@@ -79,6 +83,8 @@ contexts! {
     SOURCE = "staffroom 2026 source v1";
     /// A writer's key, from the secret of a store's life and its space (§1.4).
     WRITER = "staffroom 2026 writer key v1";
+    /// A joiner's number, from the secret of a store's life and a ticket (§3.9).
+    JOIN_NONCE = "staffroom 2026 join nonce v1";
     /// Randomness drawn from a seed.
     ENTROPY = "staffroom 2026 entropy v1";
 }

@@ -54,11 +54,13 @@ pub enum Table {
     Quarantine,
     /// ticket → an invitation that this node issued.
     Invitations,
+    /// commitment → the number that the redeemer of a ticket told this node, who waits to be admitted.
+    Joins,
 }
 
 impl Table {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Decisions,
         Self::Operations,
         Self::Identities,
@@ -78,6 +80,7 @@ impl Table {
         Self::Profiles,
         Self::Quarantine,
         Self::Invitations,
+        Self::Joins,
     ];
     /// Those that can be made again from the others.
     pub const CACHES: [Self; 6] =
@@ -104,6 +107,7 @@ impl Table {
             Self::Profiles => "profiles-1",
             Self::Quarantine => "quarantine-1",
             Self::Invitations => "invitations-1",
+            Self::Joins => "joins-1",
         }
     }
 }

@@ -18,6 +18,6 @@ mod session;
 
 pub use codec::{decode, encode};
 pub use device::{DeviceAsk, SpacePart};
-pub use join::{Join, Joined};
+pub use join::{Join, Joined, Reveal};
 pub use message::{Hello, Mark, Message, Run};
 pub use session::{Ended, Input, Output, Session, Standing};

@@ -45,7 +45,7 @@ impl Cluster {
                 let Answer::Cluster(space) = context.client()?.ask(request)? else { return Err(unexpected().into()) };
                 out.json(&json!({ "space": space }))?;
                 out.remark(&format!(
-                    "{} is founded; our school is its steward.\n\nTo ask another school in, while `share serve` runs:\n  share invite --no-confirm",
+                    "{} is founded; our school is its steward.\n\nTo ask another school in, while `share serve` runs:\n  share invite",
                     one_line(&space.name)
                 ))
             }

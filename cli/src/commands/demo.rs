@@ -182,9 +182,10 @@ async fn form_cluster(up: &[Up]) -> Done<Named<SpaceId>> {
     let Answer::Cluster(cluster) = founded else { return Err(unexpected().into()) };
     for one in &up[1..] {
         let expires_in = 3_600;
-        let invited = first.ask(Request::Invite { cluster: None, role: Role::Contributor, expires_in }).await?;
+        let invited =
+            first.ask(Request::Invite { cluster: None, role: Role::Contributor, expires_in, confirm: false }).await?;
         let Answer::Ticket { ticket, .. } = invited else { return Err(unexpected().into()) };
-        one.running.ask(Request::Join { ticket }).await?;
+        one.running.ask(Request::Join { ticket, wait: 0 }).await?;
     }
     Ok(cluster)
 }

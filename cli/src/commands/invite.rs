@@ -14,8 +14,9 @@ use crate::when;
 
 /// Make a ticket with which another school joins; needs a running node
 #[derive(Args)]
-#[command(after_help = "Example:\n  share invite --no-confirm --expires 2d\n\n\
-    Hand the ticket over in private: whoever holds it is admitted, once.")]
+#[command(after_help = "Examples:\n  share invite\n  share invite --role reader --expires 12h\n\n\
+    The school that uses the ticket waits until you confirm it: both screens show the same four words.\n\
+    With --no-confirm whoever holds the ticket is admitted at once; hand such a one over in private.")]
 pub(crate) struct Invite {
     /// The cluster; not needed while there is only one
     #[arg(long, value_name = "NAME")]
@@ -26,7 +27,7 @@ pub(crate) struct Invite {
     /// How long the ticket is good for: 7d, 12h, 30m
     #[arg(long, default_value = "7d", value_name = "TIME")]
     expires: String,
-    /// Admit at once whoever holds the ticket
+    /// Admit at once whoever holds the ticket, without comparing four words
     #[arg(long)]
     no_confirm: bool,
 }
@@ -45,22 +46,21 @@ impl Invite {
         let expires_in = when::duration(&self.expires).ok_or_else(|| {
             usage(format!("{:?} is not a length of time", self.expires)).hint("write it as 7d, 12h or 30m")
         })?;
-        if !self.no_confirm {
-            return Err(usage("this version cannot yet ask you to confirm who joins")
-                .hint("share invite --no-confirm makes a ticket without that: whoever holds it is admitted at once")
-                .hint("hand such a ticket over in private, and let it end soon: --expires 1h")
-                .into());
-        }
         let role = match self.role {
             Admitted::Contributor => Role::Contributor,
             Admitted::Reader => Role::Reader,
         };
-        let request = Request::Invite { cluster: self.cluster.clone(), role, expires_in };
+        let request = Request::Invite { cluster: self.cluster.clone(), role, expires_in, confirm: !self.no_confirm };
         let Answer::Ticket { ticket, expires, space } = context.client()?.ask(request)? else {
             return Err(unexpected().into());
         };
         let out = &context.out;
-        out.json(&json!({ "ticket": ticket, "expires": when::rfc3339(expires), "space": space }))?;
+        out.json(&json!({
+            "ticket": ticket,
+            "expires": when::rfc3339(expires),
+            "space": space,
+            "confirm": !self.no_confirm,
+        }))?;
         out.remark(&format!(
             "A ticket to {}, good once, until {}:\n",
             one_line(&space.name),
@@ -72,11 +72,15 @@ impl Invite {
         {
             out.remark(&format!("\n{picture}"))?;
         }
-        out.remark(
-            "\nHand it over in private: whoever holds it is admitted at once. There they type:\n  share join TICKET",
-        )
+        out.remark(if self.no_confirm { AT_ONCE } else { CONFIRMED })
     }
 }
+
+const AT_ONCE: &str =
+    "\nHand it over in private: whoever holds it is admitted at once. There they type:\n  share join TICKET";
+const CONFIRMED: &str = "\nHand it over. There they type:\n  share join TICKET\n\
+    Their screen then shows four words. Let them read the words to you, on the telephone or in the room; if\n\
+    share status shows the same ones, it is them:\n  share school confirm WORDS";
 
 /// The ticket as a QR code, where it fits the terminal. In capitals it takes fewer squares; a ticket
 /// may be read either way.

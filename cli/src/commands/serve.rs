@@ -142,7 +142,7 @@ impl Serve {
         if alone && !out.quiet {
             out.say(&format!(
                 "\nWhat next, in another window:\n  share --home {home} cluster create NAME     founds a cluster\n  \
-                 share --home {home} invite --no-confirm     makes a ticket for another school\n  \
+                 share --home {home} invite                  makes a ticket for another school\n  \
                  share --home {home} join TICKET             joins another school's cluster"
             ))?;
         }

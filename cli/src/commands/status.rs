@@ -2,7 +2,7 @@
 
 use clap::Args;
 use jiff::Zoned;
-use staffroom_node::api::{Answer, Partner, PartnerState, Request, SpaceStatus, Status as State};
+use staffroom_node::api::{Answer, Partner, PartnerState, Request, SpaceStatus, Status as State, WaitingSchool};
 
 use crate::context::Context;
 use crate::failure::{Done, unexpected};
@@ -31,6 +31,13 @@ impl Status {
 pub(super) fn json(state: &mut State) -> serde_json::Value {
     let mut json = serde_json::to_value(&*state).unwrap_or_default();
     for space in json["spaces"].as_array_mut().into_iter().flatten() {
+        for waiting in space["waiting"].as_array_mut().into_iter().flatten() {
+            for field in ["since", "expires"] {
+                if let Some(at) = waiting[field].as_u64() {
+                    waiting[field] = when::rfc3339(at).into();
+                }
+            }
+        }
         for partner in space["partners"].as_array_mut().into_iter().flatten() {
             if let Some(heard) = partner["last_heard"].as_u64() {
                 partner["last_heard"] = when::rfc3339(heard).into();
@@ -69,8 +76,14 @@ fn told(out: &Output, state: &State) -> Done {
 
 fn cluster(out: &Output, state: &State, space: &SpaceStatus, now: &Zoned) -> Done {
     out.say(&one_line(&space.name))?;
+    for school in &space.waiting {
+        out.say(&format!("  {}", waits(school)))?;
+    }
     let others = space.members.iter().filter(|member| member.school.id != state.school.id);
     let names: Vec<String> = others.map(|member| one_line(&member.school.name)).collect();
+    if names.is_empty() && !space.waiting.is_empty() {
+        return Ok(());
+    }
     if names.is_empty() {
         return out.say("  no other school has joined yet: share invite makes a ticket for one");
     }
@@ -93,6 +106,15 @@ fn cluster(out: &Output, state: &State, space: &SpaceStatus, now: &Zoned) -> Don
     Ok(())
 }
 
+/// "Northgate waits to be confirmed: cherry tunnel wise orbit".
+pub(super) fn waits(school: &WaitingSchool) -> String {
+    let name = one_line(&school.school.name);
+    match &school.words {
+        Some(words) => format!("{name} waits to be confirmed: {words}"),
+        None => format!("{name} has used a ticket and not shown its words yet"),
+    }
+}
+
 /// "Hillside: in step", "Northgate: behind by 12", "Brook: not heard since Tuesday 14:02 (no answer for 17 seconds)".
 pub(super) fn line(partner: &Partner, now: &Zoned) -> String {
     let name = one_line(&partner.school.name);
@@ -111,7 +133,24 @@ pub(super) fn line(partner: &Partner, now: &Zoned) -> String {
 mod tests {
     use super::*;
     use staffroom_node::api::Named;
+    use staffroom_protocol::charter::Role;
     use staffroom_protocol::id::{DeviceId, SchoolId};
+
+    #[test]
+    fn a_school_that_waits_is_told_in_one_line_whatever_it_calls_itself() {
+        let waiting = |name: &str, words: Option<&str>| WaitingSchool {
+            school: Named { id: SchoolId::default(), name: name.to_owned() },
+            role: Role::Reader,
+            words: words.map(str::to_owned),
+            since: 0,
+            expires: 0,
+        };
+        let words = Some("cherry tunnel wise orbit");
+        assert_eq!(waits(&waiting("Brook", words)), "Brook waits to be confirmed: cherry tunnel wise orbit");
+        let hostile = waits(&waiting("Brook: in step\n\u{1b}[2J\u{202e}Hillside\0", words));
+        assert!(!hostile.contains(['\n', '\u{1b}', '\u{202e}', '\0']), "{hostile:?}");
+        assert_eq!(waits(&waiting("Brook", None)), "Brook has used a ticket and not shown its words yet");
+    }
 
     #[test]
     fn partners_are_told_in_one_line() {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use staffroom_protocol::Replica;
 use staffroom_protocol::fault::Fault;
+use staffroom_protocol::id::TicketId;
 use staffroom_protocol::replica::Notice;
 use staffroom_protocol::sync::Input;
 use tokio::sync::{broadcast, oneshot};
@@ -27,6 +28,10 @@ pub(super) struct Desk {
     notices: broadcast::Sender<Notice>,
     after: Vec<After>,
     pub(super) until_in_step: Vec<oneshot::Sender<()>>,
+    /// Who is to be told when a ticket's holder waits no more.
+    pub(super) until_decided: Vec<(TicketId, oneshot::Sender<()>)>,
+    /// Tickets about which something was decided, staged.
+    pub(super) decided: Vec<TicketId>,
 }
 
 impl Desk {
@@ -45,6 +50,8 @@ impl Desk {
             notices,
             after: Vec::new(),
             until_in_step: Vec::new(),
+            until_decided: Vec::new(),
+            decided: Vec::new(),
         }
     }
 
@@ -62,6 +69,11 @@ impl Desk {
                 let _ = self.notices.send(notice);
             }
         }
+        for ticket in self.decided.drain(..) {
+            for (_, answer) in self.until_decided.extract_if(.., |(waits, _)| *waits == ticket) {
+                let _ = answer.send(());
+            }
+        }
         self.links.tell_all(|| Input::Durable, &mut self.replica, wall_clock());
         if !self.until_in_step.is_empty() && self.links.in_step(&self.replica) {
             for answer in self.until_in_step.drain(..) {
@@ -69,6 +81,16 @@ impl Desk {
             }
         }
         Ok(())
+    }
+
+    /// Answers once nobody waits with this ticket any more, and that is durable.
+    pub(super) fn when_decided(&mut self, ticket: TicketId, answer: oneshot::Sender<()>) {
+        self.until_decided.retain(|(_, answer)| !answer.is_closed());
+        if self.replica.waits(&ticket) {
+            self.until_decided.push((ticket, answer));
+        } else {
+            self.later(answer, (), |_| ());
+        }
     }
 
     /// What is durable, to read from.

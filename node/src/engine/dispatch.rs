@@ -1,7 +1,7 @@
 //! Which command does what, and how its answer waits for the flush.
 
 use staffroom_protocol::catalogue::Catalogue;
-use staffroom_protocol::charter::{Missing, Redemption, Ticket};
+use staffroom_protocol::charter::{Missing, Redeemed, Redemption, Ticket};
 use staffroom_protocol::fault::Fault;
 use staffroom_protocol::id::{DeviceId, SpaceId};
 use staffroom_protocol::sync::{Input, Session};
@@ -31,6 +31,18 @@ impl Desk {
             Command::Redeem { redemption, joiner, answer } => {
                 let result = self.redeem(&redemption, joiner);
                 self.later(answer, result, |fault| Err(fault.clone()));
+            }
+            Command::Reveal { ticket, joiner, nonce, answer } => {
+                let result = self.replica.reveal(ticket, joiner, nonce, wall_clock());
+                self.later(answer, result, |fault| Err(fault.clone()));
+            }
+            Command::WhenDecided(ticket, answer) => self.when_decided(ticket, answer),
+            Command::Compare { ticket, nonce, answer } => {
+                let result = self.replica.compare(&ticket, nonce);
+                self.later(answer, result, |fault| Err(fault.clone()));
+            }
+            Command::Shown(ticket, answer) => {
+                let _ = answer.send(self.replica.shown(&ticket));
             }
             Command::Redemption(ticket, answer) => {
                 let _ = answer.send(self.replica.redemption(&ticket));
@@ -62,7 +74,7 @@ impl Desk {
         self.links.handle(link, input, &mut self.replica, wall_clock());
     }
 
-    fn redeem(&mut self, redemption: &Redemption, joiner: DeviceId) -> Result<(SpaceId, Missing), Fault> {
+    fn redeem(&mut self, redemption: &Redemption, joiner: DeviceId) -> Result<Redeemed, Fault> {
         self.replica.redeem(redemption, joiner, wall_clock())
     }
 

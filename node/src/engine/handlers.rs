@@ -6,7 +6,6 @@ use staffroom_protocol::catalogue::Catalogue;
 use staffroom_protocol::charter::Role;
 use staffroom_protocol::fault::Blame;
 use staffroom_protocol::id::{RecordId, SpaceId};
-use staffroom_protocol::identity::Rights;
 use staffroom_protocol::record::Fields;
 use staffroom_protocol::record::field::Value;
 use staffroom_protocol::record::kind::Kind;
@@ -14,7 +13,7 @@ use staffroom_protocol::replica::{Draft, Edit, EditFault};
 
 use super::desk::Desk;
 use super::names::{OWN, clusters, failed, member, record, space, space_name};
-use super::{devices, lookup, wall_clock};
+use super::{devices, lookup, waiting, wall_clock};
 use crate::api::{Answer, Code, Done, Failure, Named, NewRecord, Outcome, Request};
 
 /// Does what a request asks for, staged.
@@ -28,13 +27,17 @@ pub(super) fn answer(desk: &mut Desk, request: Request) -> Result<Answer, Failur
         Request::CreateCluster { name } => create_cluster(desk, &name),
         Request::Save { to, records } => save(desk, to.as_deref(), records),
         Request::Edit { id, fields, heads, author } => edit(desk, &id, fields, heads, author),
-        Request::Invite { cluster, role, expires_in } => invite(desk, cluster.as_deref(), role, expires_in),
         Request::Devices => Ok(devices::list(desk)),
         Request::RevokeDevice { device, code } => devices::revoke(desk, &device, code.as_ref()),
         Request::InviteDevice { expires_in } => devices::invite(desk, expires_in),
         Request::Sheet => devices::sheet(desk),
         Request::Renew { old, new } => devices::renew(desk, &old, &new),
         Request::OwnSpace { name } => devices::own_space(desk, name.as_deref()),
+        Request::Invite { cluster, role, expires_in, confirm } => {
+            waiting::invite(desk, cluster.as_deref(), role, expires_in, confirm)
+        }
+        Request::Confirm { words } => waiting::confirm(desk, &words),
+        Request::Refuse { school } => waiting::refuse(desk, &school),
         Request::Promote { cluster, school } => promote(desk, cluster.as_deref(), &school),
         Request::Verify { rebuild } => {
             if rebuild {
@@ -193,21 +196,6 @@ fn edit(
     let outcome = if changed { Done::Updated } else { Done::Unchanged };
     let (kind, title) = card.map(|card| (card.kind.clone(), card.line("title").to_owned())).unwrap_or_default();
     Ok(Answer::Edited(Outcome { id: Some(id), kind, title, outcome, reason: None, warnings: Vec::new() }))
-}
-
-fn invite(desk: &mut Desk, cluster: Option<&str>, role: Role, expires_in: u64) -> Result<Answer, Failure> {
-    let id = space(&desk.replica, cluster, false)?;
-    if desk.listen.is_empty() {
-        return Err(Failure::new(Code::Failed, "an invitation needs a running node, which the joiner can reach")
-            .hint("start it in another window: share serve"));
-    }
-    if !desk.replica.rights(&desk.replica.device()).include(Rights::GOVERN) {
-        return Err(Failure::new(Code::Refused, "this device may not admit schools for ours")
-            .hint("share device list shows which one governs; make the ticket there"));
-    }
-    let expires = wall_clock().plus(expires_in.saturating_mul(1000));
-    let ticket = desk.replica.invite(id, role, expires, reachable(&desk.listen)).map_err(failed)?;
-    Ok(Answer::Ticket { ticket: ticket.to_text(), expires: expires.0, space: space_name(&desk.replica, id) })
 }
 
 fn promote(desk: &mut Desk, cluster: Option<&str>, school: &str) -> Result<Answer, Failure> {

@@ -8,6 +8,7 @@ use staffroom_protocol::store::{Read as _, Table};
 
 use super::desk::Desk;
 use super::names::{failed, record, school_name, space, space_name};
+use super::waiting;
 use crate::api::{
     Cluster, Failure, Filter, Member, Partner, PartnerState, Record, SpaceStatus, Status, StoreStatus, Summary,
 };
@@ -18,8 +19,13 @@ pub(super) fn status(desk: &Desk) -> Result<Status, Failure> {
     let snapshot = desk.snapshot()?;
     let own = desk.replica.own_space().unwrap_or_default();
     let school = school_name(&snapshot, &own, &desk.replica.school());
-    let spaces: Vec<SpaceStatus> =
+    let mut spaces: Vec<SpaceStatus> =
         desk.replica.spaces().map(|(id, space)| space_status(desk, &snapshot, id, space)).collect();
+    for waits in waiting::all(desk)? {
+        if let Some(space) = spaces.iter_mut().find(|space| space.id == waits.space) {
+            space.waiting.push(waiting::told(&waits));
+        }
+    }
     let mut quarantined = 0;
     let counted = snapshot.scan(Table::Quarantine, &[], &[], &mut |_, value| {
         quarantined += value.first_chunk().map_or(0, |count| u64::from(u32::from_be_bytes(*count)));
@@ -64,6 +70,7 @@ fn space_status(desk: &Desk, snapshot: &Snapshot, id: &SpaceId, space: &Space) -
         charter: staffroom_protocol::id::to_text(&charter.hash()),
         members: members(snapshot, id, space),
         partners: partners.collect(),
+        waiting: Vec::new(),
     }
 }
 

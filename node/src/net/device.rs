@@ -17,7 +17,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tracing::info;
 
 use super::frame::{self, NoFrame};
-use super::join::{ANSWER_TIME, ASK_TIME, CHARTER_TIME, DIAL_TIME, REFUSAL_TIME};
+use super::join::{ANSWER_TIME, CHARTER_TIME, DIAL_TIME};
+use super::redeem::{ASK_TIME, REFUSAL_TIME};
 use super::roster::{Held, Line};
 use super::streams::{JOIN, NotOpened};
 use super::{Shared, peer};
@@ -149,6 +150,7 @@ async fn admitted(stream: &mut Stream, line: &Line) -> Result<u32, Failure> {
     match Joined::of_device(&answer) {
         Ok(Joined::Admitted(parts)) => Ok(parts),
         Ok(Joined::Refused) => Err(refused()),
+        Ok(Joined::Compare(_) | Joined::Waiting) => Err(does_not_hold("a device is not asked for words")),
         Err(fault) => Err(does_not_hold(&fault.to_string())),
     }
 }

@@ -1,41 +1,95 @@
-//! `/staffroom/join/1`: redeeming a ticket, from both ends (§3.9).
+//! `/staffroom/join/1` at the node that redeems a ticket (§3.9).
 //!
-//! Whatever a stranger sends, the answer is the charter or one refusal, and a refusal takes the same
-//! time whether the ticket was used, has expired, was altered, or never was.
+//! It connects, asks, and where a person has to confirm, shows the words and waits: on the stream for
+//! as long as the other end holds it, then by asking again. Asking again changes nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::io::AsyncReadExt;
 use libp2p::swarm::Stream;
-use staffroom_protocol::charter::{Missing, Ticket};
+use staffroom_protocol::charter::{Missing, Nonce, Ticket, Words};
 use staffroom_protocol::fault::{Blame, Fault};
 use staffroom_protocol::id::SpaceId;
 use staffroom_protocol::limits;
-use staffroom_protocol::sync::{DeviceAsk, Join, Joined};
-use tokio::time::{Instant, sleep_until, timeout};
-use tracing::info;
+use staffroom_protocol::sync::{Join, Joined, Reveal};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::frame::{self, NoFrame};
-use super::roster::{Held, Line};
+use super::roster::Line;
 use super::streams::{JOIN, NotOpened};
-use super::{Shared, device, peer};
+use super::{Shared, peer, random};
 use crate::api::{Code, Failure};
 use crate::engine::Command;
 
-/// How long a joiner may take to say what it wants.
-pub(super) const ASK_TIME: Duration = Duration::from_secs(10);
-/// When a refusal is answered, counted from the question: no store takes longer to look a ticket up.
-pub(super) const REFUSAL_TIME: Duration = Duration::from_millis(250);
 /// How long connecting may take.
 pub(super) const DIAL_TIME: Duration = Duration::from_secs(15);
 /// How long the answer may take.
 pub(super) const ANSWER_TIME: Duration = Duration::from_secs(30);
 /// How long the rest of a large charter may take.
 pub(super) const CHARTER_TIME: Duration = Duration::from_mins(5);
+/// How long a stream is waited on: somewhat longer than the other end holds one.
+const HOLD: Duration = Duration::from_mins(1);
+/// Before it asks again, about.
+const AGAIN: Duration = Duration::from_secs(4);
+/// How long the other end may take to see that we hung up.
+const HANG_UP: Duration = Duration::from_secs(2);
 
-/// Redeems a ticket at the device that it names.
-pub(super) async fn join(shared: &Arc<Shared>, ticket: &Ticket) -> Result<SpaceId, Failure> {
+/// How far a ticket has led.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Joining {
+    /// This school belongs to the space; after these words, where a person confirmed.
+    Admitted(SpaceId, Option<Words>),
+    /// A person at the other school has to confirm these words.
+    Waiting(Words),
+}
+
+/// What one conversation led to.
+enum Told {
+    Charter(Missing),
+    Waiting(Words),
+}
+
+/// Redeems a ticket at the device that it names; where a person has to confirm, waits for that so long.
+///
+/// A node that is away for a while is waited for too, once it has shown words: what it promised it keeps.
+pub(super) async fn join(shared: &Arc<Shared>, ticket: &Ticket, wait: Duration) -> Result<Joining, Failure> {
+    let deadline = Instant::now() + wait;
+    let shown = shared.engine.query(|answer| Command::Shown(Box::new(ticket.clone()), answer));
+    let mut words = shown.await.flatten();
+    loop {
+        let told = match converse(shared, ticket, deadline).await {
+            Ok(Told::Charter(charter)) => {
+                let space = enter(shared, ticket, charter).await?;
+                return Ok(Joining::Admitted(space, words));
+            }
+            Ok(Told::Waiting(shown)) => {
+                words = Some(shown);
+                Ok(Joining::Waiting(shown))
+            }
+            Err(failure) if words.is_some() && failure.code == Code::Unreachable => Err(failure),
+            Err(failure) => return Err(failure),
+        };
+        let next = Instant::now() + AGAIN.mul_f64(0.75 + 0.5 * random());
+        sleep_until(next.min(deadline)).await;
+        if next >= deadline {
+            return told;
+        }
+    }
+}
+
+/// Enters the space that the charter is of.
+async fn enter(shared: &Arc<Shared>, ticket: &Ticket, charter: Missing) -> Result<SpaceId, Failure> {
+    let (ticket, charter) = (Box::new(ticket.clone()), Box::new(charter));
+    let entered = shared.engine.query(|answer| Command::Joined { ticket, charter, answer }).await;
+    let space = entered.ok_or_else(stopped)?.map_err(|fault| not_entered(&fault))?;
+    // The connection is one of partners from now on, and is synced over without a pause.
+    let _ = shared.partnerships().await;
+    shared.refresh.notify_one();
+    Ok(space)
+}
+
+/// Connects, asks, and waits until the stream ends or the time is up.
+async fn converse(shared: &Arc<Shared>, ticket: &Ticket, deadline: Instant) -> Result<Told, Failure> {
     let device = ticket.device;
     if device == shared.engine.device() {
         return Err(Failure::new(Code::Usage, "this ticket was issued by this very node")
@@ -53,104 +107,105 @@ pub(super) async fn join(shared: &Arc<Shared>, ticket: &Ticket) -> Result<SpaceI
         NotOpened::NotOffered => unreachable(&place, "no Staffroom node answers there"),
         NotOpened::Gone => unreachable(&place, BROKE),
     })?;
-    let charter = redeem_at(shared, &line, stream, ticket, &place).await?;
-    let (ticket, charter) = (Box::new(ticket.clone()), Box::new(charter));
-    let entered = shared.engine.query(|answer| Command::Joined { ticket, charter, answer }).await;
-    let space = entered.ok_or_else(stopped)?.map_err(|fault| not_entered(&fault))?;
-    // The connection is one of partners from now on, and is synced over without a pause.
-    let _ = shared.partnerships().await;
-    shared.refresh.notify_one();
-    Ok(space)
+    Talk { shared, line: &line, stream, place: &place }.redeem(ticket, deadline).await
 }
 
-/// Sends the redemption and takes the charter.
-async fn redeem_at(
-    shared: &Shared,
-    line: &Line,
-    mut stream: Stream,
-    ticket: &Ticket,
-    place: &str,
-) -> Result<Missing, Failure> {
-    let redemption = shared.engine.query(|answer| Command::Redemption(Box::new(ticket.clone()), answer)).await;
-    let join = Join(redemption.ok_or_else(stopped)?).to_bytes();
-    if join.len() > limits::JOIN_FRAME {
-        let size = join.len();
-        return Err(Failure::new(
-            Code::Failed,
-            format!("this school's identity is too long to join with: {size} bytes"),
-        ));
-    }
-    let broke = || unreachable(place, BROKE);
-    let sent = async {
-        frame::write(&mut stream, &join).await?;
-        frame::flush(&mut stream).await
-    };
-    sent.await.map_err(|_| broke())?;
-    let answer = frame::read_within(&mut stream, line, limits::JOIN_FRAME, ANSWER_TIME).await.map_err(|_| broke())?;
-    let parts = match Joined::parse(&answer) {
-        Ok(Joined::Admitted(parts)) => parts,
-        Ok(Joined::Refused) => return Err(refused()),
-        Err(fault) => return Err(not_entered(&fault)),
-    };
-    let charter = async {
-        let mut charter = Missing::default();
-        for _ in 0..parts {
-            let part = frame::read(&mut stream, line, limits::FRAME).await?;
-            charter.append(Missing::parse(&part).map_err(NoFrame::Fault)?);
-        }
-        Ok(charter)
-    };
-    match timeout(CHARTER_TIME, charter).await {
-        Ok(Ok(charter)) => Ok(charter),
-        Ok(Err(NoFrame::Fault(fault))) => Err(not_entered(&fault)),
-        Ok(Err(NoFrame::Ended)) | Err(_) => Err(broke()),
-    }
+/// One conversation with the device that issued a ticket.
+struct Talk<'a> {
+    shared: &'a Shared,
+    line: &'a Line,
+    stream: Stream,
+    place: &'a str,
 }
 
-/// Answers somebody who wants to join.
-pub(super) async fn redeem(shared: &Shared, line: &Line, mut stream: Stream, _held: Held) {
-    let answering = async {
-        let asked = frame::read_within(&mut stream, line, limits::JOIN_FRAME, ASK_TIME).await;
-        let began = Instant::now();
-        if let Some(ask) = asked.as_ref().ok().and_then(|frame| DeviceAsk::parse(frame)) {
-            device::answer(shared, line, &mut stream, ask, began).await?;
-            frame::close(&mut stream).await?;
-            let _ = timeout(ASK_TIME, stream.read(&mut [0])).await;
-            return std::io::Result::Ok(());
+impl Talk<'_> {
+    async fn redeem(mut self, ticket: &Ticket, deadline: Instant) -> Result<Told, Failure> {
+        let asked = self.shared.engine.query(|answer| Command::Redemption(Box::new(ticket.clone()), answer)).await;
+        let join = Join(asked.ok_or_else(stopped)?).to_bytes();
+        if join.len() > limits::JOIN_FRAME {
+            let size = join.len();
+            let message = format!("this school's identity is too long to join with: {size} bytes");
+            return Err(Failure::new(Code::Failed, message));
         }
-        let admitted = match asked.map(|frame| Join::parse(&frame)) {
-            Ok(Ok(Join(redemption))) => {
-                let (redemption, joiner) = (Box::new(redemption), line.device);
-                shared.engine.query(|answer| Command::Redeem { redemption, joiner, answer }).await
-            }
-            _ => None,
+        self.send(&join).await?;
+        match self.hear().await? {
+            Joined::Admitted(parts) => self.charter(parts).await.map(Told::Charter),
+            Joined::Refused => Err(refused()),
+            Joined::Compare(nonce) => self.compare(ticket, nonce, deadline).await,
+            Joined::Waiting => Err(not_entered(&Fault::OutOfTurn("Waiting"))),
+        }
+    }
+
+    /// Shows our number for theirs, and waits for the person at the other end.
+    async fn compare(mut self, ticket: &Ticket, theirs: Nonce, deadline: Instant) -> Result<Told, Failure> {
+        let compared = |answer| Command::Compare { ticket: Box::new(ticket.clone()), nonce: theirs, answer };
+        let compared = self.shared.engine.query(compared).await;
+        let (ours, words) = compared.ok_or_else(stopped)?.map_err(|fault| not_entered(&fault))?;
+        self.send(&Reveal(ours).to_bytes()).await?;
+        let mut heard = self.hear().await?;
+        if heard == Joined::Waiting {
+            let until = deadline.min(Instant::now() + HOLD);
+            let Ok(Ok(last)) = timeout_at(until, self.answer()).await else {
+                self.hang_up().await;
+                return Ok(Told::Waiting(words));
+            };
+            heard = last?;
+        }
+        match heard {
+            Joined::Admitted(parts) => self.charter(parts).await.map(Told::Charter),
+            Joined::Refused => Err(refused()),
+            Joined::Waiting => Ok(Told::Waiting(words)),
+            Joined::Compare(_) => Err(not_entered(&Fault::OutOfTurn("Compare"))),
+        }
+    }
+
+    async fn send(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        let sent = async {
+            frame::write(&mut self.stream, bytes).await?;
+            frame::flush(&mut self.stream).await
         };
-        if let Some(Ok((_, charter))) = admitted {
-            info!(device = %line.device.short(), "a school was admitted");
-            // It may open a sync stream the moment it has the charter.
-            let _ = shared.partnerships().await;
-            shared.refresh.notify_one();
-            let parts = charter.parts();
-            let count = u32::try_from(parts.len()).unwrap_or(u32::MAX);
-            frame::write(&mut stream, &Joined::Admitted(count).to_bytes()).await?;
-            for part in parts {
-                frame::write(&mut stream, &part.to_bytes()).await?;
-            }
-        } else {
-            info!(device = %line.device.short(), "a ticket was refused");
-            sleep_until(began + REFUSAL_TIME).await;
-            frame::write(&mut stream, &Joined::Refused.to_bytes()).await?;
+        sent.await.map_err(|_| unreachable(self.place, BROKE))
+    }
+
+    /// The next answer, which has to come soon.
+    async fn hear(&mut self) -> Result<Joined, Failure> {
+        let broke = unreachable(self.place, BROKE);
+        match timeout(ANSWER_TIME, self.answer()).await {
+            Ok(Ok(joined)) => joined,
+            _ => Err(broke),
         }
-        frame::close(&mut stream).await?;
-        // Until it has read everything and closes, at most: dropping the stream would cut it off.
-        let _ = timeout(ASK_TIME, stream.read(&mut [0])).await;
-        std::io::Result::Ok(())
-    };
-    tokio::select! {
-        result = answering => if let Err(error) = result {
-            info!(device = %line.device.short(), %error, "the answer to a joiner did not go out");
-        },
-        () = line.gone() => {}
+    }
+
+    /// The next answer, whenever it comes; none where the stream ends.
+    async fn answer(&mut self) -> Result<Result<Joined, Failure>, NoFrame> {
+        let frame = frame::read(&mut self.stream, self.line, limits::JOIN_FRAME).await?;
+        Ok(Joined::parse(&frame).map_err(|fault| not_entered(&fault)))
+    }
+
+    async fn charter(mut self, parts: u32) -> Result<Missing, Failure> {
+        let charter = async {
+            let mut charter = Missing::default();
+            for _ in 0..parts {
+                let part = frame::read(&mut self.stream, self.line, limits::FRAME).await?;
+                charter.append(Missing::parse(&part).map_err(NoFrame::Fault)?);
+            }
+            Ok(charter)
+        };
+        match timeout(CHARTER_TIME, charter).await {
+            Ok(Ok(charter)) if charter.is_empty() => Err(not_entered(&Fault::Malformed { what: "charter" })),
+            Ok(Ok(charter)) => Ok(charter),
+            Ok(Err(NoFrame::Fault(fault))) => Err(not_entered(&fault)),
+            Ok(Err(NoFrame::Ended)) | Err(_) => Err(unreachable(self.place, BROKE)),
+        }
+    }
+
+    /// Ends the conversation once the other end has seen it: then it takes the next one.
+    async fn hang_up(mut self) {
+        let ended = async {
+            let _ = frame::close(&mut self.stream).await;
+            while frame::read(&mut self.stream, self.line, limits::JOIN_FRAME).await.is_ok() {}
+        };
+        let _ = timeout(HANG_UP, ended).await;
     }
 }
 
@@ -164,7 +219,7 @@ fn unreachable(place: &str, why: &str) -> Failure {
 }
 
 fn refused() -> Failure {
-    Failure::new(Code::Refused, "this ticket does not admit anyone: it was used, has expired or was altered")
+    Failure::new(Code::Refused, "this ticket does not admit anyone: it was used or refused, has expired or was altered")
         .hint("ask for a new one")
 }
 

@@ -20,7 +20,7 @@ use super::behaviour::{Behaviour, BehaviourEvent};
 use super::dialler::Report;
 use super::roster::Line;
 use super::streams::{ALIVE, Incoming, JOIN, NotOpened, SYNC};
-use super::{Shared, alive, cannot_listen, join, peer, reason, sync};
+use super::{Shared, alive, cannot_listen, peer, reason, redeem, sync};
 use crate::api::{Code, Failure};
 
 /// How long a stranger may stay without joining.
@@ -277,7 +277,7 @@ impl Task {
         let shared = self.shared.clone();
         if protocol == JOIN {
             if let Some(held) = line.joining.take() {
-                tokio::spawn(async move { join::redeem(&shared, &line, stream, held).await });
+                tokio::spawn(async move { redeem::redeem(&shared, &line, stream, held).await });
             }
         } else if protocol == ALIVE && member {
             if let Some(held) = line.beating.take() {

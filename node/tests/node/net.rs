@@ -1,6 +1,8 @@
 //! Nodes that meet over real sockets on this machine.
 
 mod ground;
+mod joining;
+mod refusals;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,7 +60,7 @@ async fn a_first_sync_of_long_records_arrives_whole() {
         assert!(outcomes.iter().all(|outcome| outcome.reason.is_none()), "{:?}", outcomes[0]);
     }
     let ticket = hill.invite().await;
-    brook.ask(Request::Join { ticket }).await;
+    brook.ask(Request::Join { ticket, wait: 0 }).await;
     eventually("all notes", Duration::from_secs(30), async || brook.status().await.store.records >= 1000).await;
     eventually("in step", Duration::from_secs(5), async || {
         partner(&hill.status().await).0 == PartnerState::InStep
@@ -74,12 +76,12 @@ async fn a_used_ticket_admits_nobody_else() {
     let (hill, brook) = (School::start("Hillside Primary").await, School::start("Brook Academy").await);
     hill.found("The Valley Cluster").await;
     let ticket = hill.invite().await;
-    brook.ask(Request::Join { ticket: ticket.clone() }).await;
+    brook.ask(Request::Join { ticket: ticket.clone(), wait: 0 }).await;
     let late = School::start("Late School").await;
     let began = Instant::now();
-    let refused = late.running.ask(Request::Join { ticket }).await.expect_err("used");
+    let refused = late.running.ask(Request::Join { ticket, wait: 0 }).await.expect_err("used");
     assert_eq!(refused.code, Code::Refused);
-    assert!(refused.message.contains("used, has expired or was altered"), "{refused:?}");
+    assert!(refused.message.contains("used or refused, has expired or was altered"), "{refused:?}");
     assert!(began.elapsed() >= Duration::from_millis(250), "the answer does not tell by its time");
     // And who was refused belongs nowhere.
     let Answer::Clusters(clusters) = late.ask(Request::Clusters).await else { panic!("not clusters") };
@@ -88,7 +90,8 @@ async fn a_used_ticket_admits_nobody_else() {
     let mut ticket = Ticket::parse(&hill.invite().await).expect("a ticket");
     ticket.addresses = vec!["/ip4/127.0.0.1/tcp/1".to_owned()];
     hill.stop().await;
-    let failure = late.running.ask(Request::Join { ticket: ticket.to_text() }).await.expect_err("nobody there");
+    let failure =
+        late.running.ask(Request::Join { ticket: ticket.to_text(), wait: 0 }).await.expect_err("nobody there");
     assert_eq!(failure.code, Code::Unreachable);
     assert!(failure.message.contains("connection refused at 127.0.0.1:1"), "{failure:?}");
 }
@@ -190,9 +193,9 @@ async fn one_connection_carries_several_clusters() {
     let (hill, brook) = two_schools().await;
     hill.found("The Coast Cluster").await;
     let cluster = Some("The Coast Cluster".to_owned());
-    let invite = Request::Invite { cluster, role: Role::Reader, expires_in: 3600 };
+    let invite = Request::Invite { cluster, role: Role::Reader, expires_in: 3600, confirm: false };
     let Answer::Ticket { ticket, .. } = hill.ask(invite).await else { panic!("not a ticket") };
-    brook.ask(Request::Join { ticket }).await;
+    brook.ask(Request::Join { ticket, wait: 0 }).await;
     for school in [&hill, &brook] {
         eventually("both in step", Duration::from_secs(10), async || {
             let status = school.status().await;
@@ -246,7 +249,7 @@ async fn a_pulled_cable_is_noticed_and_idle_partners_stay_connected() {
     let (address, cable) = cable(format!("127.0.0.1:{}", port.expect("a port")), pulled.clone()).await;
     let mut ticket = Ticket::parse(&hill.invite().await).expect("a ticket");
     ticket.addresses = vec![address];
-    brook.ask(Request::Join { ticket: ticket.to_text() }).await;
+    brook.ask(Request::Join { ticket: ticket.to_text(), wait: 0 }).await;
     // Idle for longer than a dead line may be silent: heartbeats keep it.
     sleep(Duration::from_secs(22)).await;
     for school in [&hill, &brook] {

@@ -5,7 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::missing::Missing;
 use super::role::Role;
+use super::words::{Nonce, Words};
 use crate::bytes;
 use crate::hash;
 use crate::id::{self, DecisionId, DeviceId, SchoolId, SpaceId, TicketId};
@@ -71,15 +73,17 @@ impl Ticket {
     }
     /// Proves to `redeemer` that `joiner`, who acts for `school`, knows the secret, and to nobody else.
     ///
-    /// Both devices are authenticated by the transport, so that the proof is bound to the channel.
+    /// Both devices are authenticated by the transport, so that the proof is bound to the channel; the
+    /// school is the hash of its inception, and the commitment is the one that the words will hang on.
     pub fn proof(
         secret: &[u8; 16],
         space: SpaceId,
         redeemer: DeviceId,
         joiner: DeviceId,
         school: SchoolId,
+        commitment: &[u8; 32],
     ) -> [u8; 32] {
-        hash::TICKET_PROOF.hash(&[secret, &space.0, &redeemer.0, &joiner.0, &school.0])
+        hash::TICKET_PROOF.hash(&[secret, &space.0, &redeemer.0, &joiner.0, &school.0, commitment])
     }
 }
 
@@ -94,8 +98,83 @@ pub struct Invitation {
     pub secret: [u8; 16],
     /// When it ends.
     pub expires: Millis,
-    /// Who redeemed it.
-    pub used_by: Option<SchoolId>,
+    /// What became of it.
+    pub standing: Standing,
+}
+
+/// What became of a ticket. Its order is that of the rows on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Standing {
+    /// Nobody used it; it admits at once.
+    Open,
+    /// It admitted this school.
+    Admitted(SchoolId),
+    /// Nobody used it; whoever does waits until a person confirms.
+    Asks,
+    /// A school holds it and waits.
+    Waiting(Box<Holder>),
+    /// A person refused this school.
+    Refused(SchoolId),
+}
+
+/// A school that proved to hold a ticket, and waits to be admitted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// The school.
+    pub school: IdentityChain,
+    /// The device that asked.
+    pub device: DeviceId,
+    /// What it calls itself.
+    pub name: String,
+    /// The device's acceptance of the admission.
+    #[serde(with = "super::decision::serde_signature")]
+    pub acceptance: crate::identity::Signature,
+    /// What it said of its number.
+    pub commitment: [u8; 32],
+    /// Ours.
+    pub redeemers: Nonce,
+    /// Its, once it has shown it.
+    pub joiners: Option<Nonce>,
+    /// When it asked first.
+    pub since: Millis,
+}
+
+impl Holder {
+    /// Whether a redemption is this one again.
+    pub(crate) fn is_of(&self, redemption: &Redemption, joiner: DeviceId) -> bool {
+        let same = self.school.school() == redemption.school.school() && self.device == joiner;
+        same && self.commitment == redemption.commitment
+    }
+}
+
+/// A school that holds a ticket and waits for a person's word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// The ticket.
+    pub ticket: TicketId,
+    /// Where it would belong.
+    pub space: SpaceId,
+    /// As what.
+    pub role: Role,
+    /// The school.
+    pub school: SchoolId,
+    /// What it calls itself; anybody can call themselves anything.
+    pub name: String,
+    /// What its screen shows; nothing until it has shown its number.
+    pub words: Option<Words>,
+    /// When it asked first.
+    pub since: Millis,
+    /// When the ticket ends, and the waiting with it.
+    pub expires: Millis,
+}
+
+/// What a ticket that holds is answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Redeemed {
+    /// The school belongs: the space and its whole charter.
+    Admitted(SpaceId, Missing),
+    /// A person has to confirm it: our number, for the words.
+    Compare(Nonce),
 }
 
 /// What a joiner sends (§3.9).
@@ -105,6 +184,10 @@ pub struct Redemption {
     pub ticket: TicketId,
     /// That the secret is known.
     pub proof: [u8; 32],
+    /// To the number that the words will hang on, where a person confirms.
+    pub commitment: [u8; 32],
+    /// What the school calls itself.
+    pub name: String,
     /// The joining school, with the device that speaks.
     pub school: IdentityChain,
     /// The device's acceptance of the admission.

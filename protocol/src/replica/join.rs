@@ -1,22 +1,51 @@
-//! Tickets: issuing, redeeming, joining (§3.9).
+//! Tickets: issuing, redeeming, joining (§3.9). A person's confirmation is in [`confirm`].
+
+mod confirm;
 
 use super::{Local, Replica, Space};
 use crate::bytes;
-use crate::charter::{Admission, Charter, Invitation, Missing, Redemption, Role, Ticket};
-use crate::fault::Fault;
-use crate::id::{DeviceId, SpaceId, TicketId};
-use crate::identity::{Domain, Rights};
+use crate::catalogue::Catalogue;
+use crate::charter::{
+    Admission, Charter, Holder, Invitation, Missing, Nonce, Redeemed, Redemption, Role, Standing, Ticket, commitment,
+};
+use crate::fault::{Blame, Fault};
+use crate::id::{DeviceId, OperationId, SpaceId, TicketId};
+use crate::identity::{self, Domain, IdentityChain, Rights};
+use crate::limits;
 use crate::store::{Read, Store, Table};
 use crate::time::Millis;
 
 impl<S: Store> Replica<S> {
-    /// Issues a ticket for one school. It admits nobody before it is durable.
+    /// Issues a ticket that admits at once the one school that holds it. It admits nobody before it
+    /// is durable.
     pub fn invite(
         &mut self,
         space: SpaceId,
         role: Role,
         expires: Millis,
         addresses: Vec<String>,
+    ) -> Result<Ticket, Fault> {
+        self.issue(space, role, expires, addresses, Standing::Open)
+    }
+
+    /// Issues a ticket whose holder waits until a person here confirms ([`Self::confirm`]).
+    pub fn invite_and_ask(
+        &mut self,
+        space: SpaceId,
+        role: Role,
+        expires: Millis,
+        addresses: Vec<String>,
+    ) -> Result<Ticket, Fault> {
+        self.issue(space, role, expires, addresses, Standing::Asks)
+    }
+
+    fn issue(
+        &mut self,
+        space: SpaceId,
+        role: Role,
+        expires: Millis,
+        addresses: Vec<String>,
+        standing: Standing,
     ) -> Result<Ticket, Fault> {
         self.check()?;
         let resolved = self.space(&space)?.charter().resolved();
@@ -29,8 +58,7 @@ impl<S: Store> Replica<S> {
         }
         let head = resolved.head;
         let secret = self.entropy.array();
-        let invitation = Invitation { space, role, secret, expires, used_by: None };
-        self.staged.put(Table::Invitations, Ticket::id_of(&secret).0, bytes::encode(&invitation));
+        self.keep(Ticket::id_of(&secret), &Invitation { space, role, secret, expires, standing });
         Ok(Ticket {
             space,
             head,
@@ -43,45 +71,58 @@ impl<S: Store> Replica<S> {
         })
     }
 
-    /// Admits who holds a ticket, and uses it up with it. Any other answer is [`Fault::Ticket`].
-    ///
-    /// Returns the space and its whole charter for the joiner.
-    pub fn redeem(
-        &mut self,
-        redemption: &Redemption,
-        joiner: DeviceId,
-        now: Millis,
-    ) -> Result<(SpaceId, Missing), Fault> {
+    /// Admits who holds a ticket, or lets it wait for a person, and uses the ticket up with it: who
+    /// proved it first has it. Any other answer is [`Fault::Ticket`].
+    pub fn redeem(&mut self, redemption: &Redemption, joiner: DeviceId, now: Millis) -> Result<Redeemed, Fault> {
         self.check()?;
         let invitation = self.invitation(&redemption.ticket)?.ok_or(Fault::Ticket)?;
         let school = redemption.school.school();
-        let proof = Ticket::proof(&invitation.secret, invitation.space, self.device(), joiner, school);
-        let again = invitation.used_by == Some(school);
-        let unused = invitation.used_by.is_none();
+        let Invitation { space, role, secret, .. } = invitation;
+        let proof = Ticket::proof(&secret, space, self.device(), joiner, school, &redemption.commitment);
         let own_device = redemption.school.ever(&joiner, Rights::GOVERN);
-        let good = (again || unused) && own_device && now <= invitation.expires;
+        let good = own_device && now <= invitation.expires;
         // Whether two proofs are equal is compared by their hashes, so that the time tells nothing.
         if blake3::Hash::from(proof) != blake3::Hash::from(redemption.proof) || !good {
             return Err(Fault::Ticket);
         }
-        let space = invitation.space;
-        if !again && !self.space(&space)?.charter().resolved().members.contains_key(&school) {
-            let admission = Admission {
-                school,
-                role: invitation.role,
-                instead_of: crate::id::OperationId::default(),
-                ticket: redemption.ticket,
-                device: joiner,
-                acceptance: redemption.acceptance,
-            };
-            let held = self.spaces.get_mut(&space).ok_or(Fault::Ticket)?;
-            let admitted = held.charter_mut().admit_school(self.me.actor(), redemption.school.clone(), &admission);
-            let new = admitted.map_err(|_| Fault::Ticket)?;
-            self.stage_charter(space, &new)?;
-        }
-        let used = Invitation { used_by: Some(school), ..invitation };
-        self.staged.put(Table::Invitations, redemption.ticket.0, bytes::encode(&used));
-        Ok((space, self.space(&space)?.charter().whole()))
+        let belongs = self.space(&space)?.charter().resolved().members.contains_key(&school);
+        let standing = match &invitation.standing {
+            Standing::Admitted(by) if *by == school && belongs => return self.admitted(space),
+            Standing::Open | Standing::Asks if belongs => Standing::Admitted(school),
+            Standing::Open => {
+                let Redemption { ticket, school, acceptance, .. } = redemption.clone();
+                let admission = admission((&school, joiner), role, ticket, acceptance);
+                self.admit_holder(space, school, &admission).map_err(not_the_nodes)?;
+                Standing::Admitted(admission.school)
+            }
+            Standing::Asks => {
+                let accepted = Admission::acceptance_hash(space, redemption.ticket, school, role);
+                identity::verify(&joiner.0, Domain::Acceptance, &accepted, &redemption.acceptance)
+                    .map_err(|_| Fault::Ticket)?;
+                let redeemers = self.entropy.array();
+                Standing::Waiting(Box::new(claim(redemption, joiner, redeemers, now)))
+            }
+            Standing::Waiting(claim) if claim.is_of(redemption, joiner) => {
+                return Ok(Redeemed::Compare(claim.redeemers));
+            }
+            _ => return Err(Fault::Ticket),
+        };
+        let compare = match &standing {
+            Standing::Waiting(claim) => Some(Redeemed::Compare(claim.redeemers)),
+            _ => None,
+        };
+        self.keep(redemption.ticket, &Invitation { standing, ..invitation });
+        compare.map_or_else(|| self.admitted(space), Ok)
+    }
+
+    fn admitted(&self, space: SpaceId) -> Result<Redeemed, Fault> {
+        Ok(Redeemed::Admitted(space, self.space(&space)?.charter().whole()))
+    }
+
+    fn admit_holder(&mut self, space: SpaceId, school: IdentityChain, admission: &Admission) -> Result<(), Fault> {
+        let held = self.spaces.get_mut(&space).ok_or(Fault::NoSuchSpace)?;
+        let new = held.charter_mut().admit_school(self.me.actor(), school, admission)?;
+        self.stage_charter(space, &new)
     }
 
     fn invitation(&self, ticket: &TicketId) -> Result<Option<Invitation>, Fault> {
@@ -89,17 +130,31 @@ impl<S: Store> Replica<S> {
         value.map(|value| bytes::decode(&value, "invitation")).transpose()
     }
 
+    fn keep(&mut self, ticket: TicketId, invitation: &Invitation) {
+        self.staged.put(Table::Invitations, ticket.0, bytes::encode(invitation));
+    }
+
     /// What this school sends to redeem a ticket.
     pub fn redemption(&self, ticket: &Ticket) -> Redemption {
         let id = Ticket::id_of(&ticket.secret);
         let school = self.school();
         let acceptance = Admission::acceptance_hash(ticket.space, id, school, ticket.role);
+        let commitment = commitment(&self.joiners_nonce(ticket));
         Redemption {
             ticket: id,
-            proof: Ticket::proof(&ticket.secret, ticket.space, ticket.device, self.device(), school),
+            proof: Ticket::proof(&ticket.secret, ticket.space, ticket.device, self.device(), school, &commitment),
+            commitment,
+            name: self.own_name(),
             school: self.me.school.clone(),
             acceptance: self.me.device.sign(Domain::Acceptance, &acceptance),
         }
+    }
+
+    /// What this school calls itself, in its own space.
+    fn own_name(&self) -> String {
+        let profile = |own| Catalogue(&self.store).profile(&own, &self.school()).ok().flatten();
+        let name = self.own_space().and_then(profile).map(|card| card.line("title").to_owned());
+        name.filter(|name| name.len() <= limits::NAME).unwrap_or_default()
     }
 
     /// Enters a space with the charter that a redeemed ticket brought, and enrols this store's writer.
@@ -139,4 +194,25 @@ impl<S: Store> Replica<S> {
         self.stage_parts(space, &new.new);
         Ok(())
     }
+}
+
+/// The one refusal, unless this node is to blame.
+fn not_the_nodes(fault: Fault) -> Fault {
+    if fault.blame() == Blame::Node { fault } else { Fault::Ticket }
+}
+
+/// The admission of a ticket's holder.
+fn admission(
+    (school, device): (&IdentityChain, DeviceId),
+    role: Role,
+    ticket: TicketId,
+    acceptance: identity::Signature,
+) -> Admission {
+    Admission { school: school.school(), role, instead_of: OperationId::default(), ticket, device, acceptance }
+}
+
+/// The claim of a ticket's holder.
+fn claim(redemption: &Redemption, device: DeviceId, redeemers: Nonce, since: Millis) -> Holder {
+    let Redemption { commitment, name, school, acceptance, .. } = redemption.clone();
+    Holder { school, device, name, acceptance, commitment, redeemers, joiners: None, since }
 }

@@ -3,16 +3,21 @@
 //! ```text
 //! joiner                      redeemer
 //!   │ Join ───────────────────────▶ │   at most JOIN_FRAME bytes
+//!   │ ◀──────────────── Compare(nonce)  │   where a person confirms; the ticket is this school's now
+//!   │ Reveal(nonce) ──────────────▶ │   both screens show the words
+//!   │ ◀─────────────────── Waiting  │   at once, and again when the stream has been held long enough
 //!   │ ◀────────── Admitted(n) │ Refused │
 //!   │ ◀────────── part 1 … part n   │   the charter, each at most FRAME bytes
 //! ```
+//!
+//! A joiner that waits may ask again on a new stream, any time: it is told the same.
 //!
 //! Bodies are postcard, without the kind and packing bytes of a session's frames.
 
 use serde::{Deserialize, Serialize};
 
 use crate::bytes;
-use crate::charter::{Missing, Redemption};
+use crate::charter::{Missing, Nonce, Redemption};
 use crate::fault::Fault;
 use crate::limits;
 
@@ -30,7 +35,26 @@ impl Join {
         if frame.len() > limits::JOIN_FRAME {
             return Err(Fault::TooLarge { what: "Join", most: limits::JOIN_FRAME as u64 });
         }
-        bytes::decode(frame, "Join")
+        let join: Self = bytes::decode(frame, "Join")?;
+        if join.0.name.len() > limits::NAME {
+            return Err(Fault::TooLarge { what: "school's name", most: limits::NAME as u64 });
+        }
+        Ok(join)
+    }
+}
+
+/// The joiner's number, once it was told the redeemer's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reveal(pub Nonce);
+
+impl Reveal {
+    /// Writes the frame.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        bytes::encode(self)
+    }
+    /// Reads the frame of a stranger.
+    pub fn parse(frame: &[u8]) -> Result<Self, Fault> {
+        bytes::decode(frame, "Reveal")
     }
 }
 
@@ -41,6 +65,10 @@ pub enum Joined {
     Admitted(u32),
     /// Not admitted.
     Refused,
+    /// A person has to confirm: our number, against the joiner's.
+    Compare(Nonce),
+    /// The words are on our screen; nobody has confirmed yet.
+    Waiting,
 }
 
 impl Joined {

@@ -231,7 +231,7 @@ fn a_school_that_two_stewards_admit_apart_has_one_writer_and_all_its_entries_at_
         talk(&mut hill, &mut brook, space);
         let [(by_hill, ours), (by_brook, theirs)] = [&mut hill, &mut brook].map(|steward| {
             let ticket = steward.invite(space, Role::Contributor, Millis(100), Vec::new()).unwrap();
-            let (_, charter) = steward.redeem(&north.redemption(&ticket), north.device(), Millis(0)).unwrap();
+            let charter = crate::schools::admitted(steward, &north, &ticket).unwrap();
             steward.flush().unwrap();
             (ticket, charter)
         });
@@ -261,7 +261,7 @@ fn a_used_ticket_tells_its_finder_nothing() {
     hill.flush().unwrap();
     // The finder knows the ticket and the school's identity, and speaks from a device of nobody's.
     let finder = SecretKey::from_seed(&[77; 32]).public();
-    let proof = Ticket::proof(&ticket.secret, space, hill.device(), finder, brook.school());
+    let proof = Ticket::proof(&ticket.secret, space, hill.device(), finder, brook.school(), &honest.commitment);
     let found = Redemption { proof, ..honest };
     let unissued = brook.redemption(&Ticket { secret: [7; 16], ..ticket });
     for now in [Millis(1), Millis(1 << 40)] {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use staffroom_protocol::Replica;
-use staffroom_protocol::charter::Role;
+use staffroom_protocol::charter::{Missing, Redeemed, Role, Ticket};
 use staffroom_protocol::entropy::Entropy;
 use staffroom_protocol::fault::Fault;
 use staffroom_protocol::id::{RecordId, SpaceId, WriterId};
@@ -33,11 +33,18 @@ pub(crate) fn school(n: u8) -> School {
     Replica::open(MemoryStore::default(), local(n), Entropy::from_seed([n; 32])).unwrap()
 }
 
+/// The charter that a ticket which asks nobody brings.
+pub(crate) fn admitted(host: &mut School, joiner: &School, ticket: &Ticket) -> Result<Missing, Fault> {
+    match host.redeem(&joiner.redemption(ticket), joiner.device(), Millis(0))? {
+        Redeemed::Admitted(_, charter) => Ok(charter),
+        Redeemed::Compare(_) => Err(Fault::Ticket),
+    }
+}
+
 /// Takes `joiner` into a space by a ticket of `host`.
 pub(crate) fn admit(host: &mut School, joiner: &mut School, space: SpaceId) -> Result<(), Fault> {
     let ticket = host.invite(space, Role::Contributor, Millis(1_000), Vec::new())?;
-    let redemption = joiner.redemption(&ticket);
-    let (_, charter) = host.redeem(&redemption, joiner.device(), Millis(0))?;
+    let charter = admitted(host, joiner, &ticket)?;
     host.flush()?;
     joiner.join(&ticket, charter)?;
     joiner.flush()?;

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde_json::{Value as Json, json};
-use staffroom_protocol::charter::{Act, Actor, Admission, Charter, Cut, Founding, LogCut, Role, Ticket};
+use staffroom_protocol::charter::{
+    Act, Actor, Admission, Charter, Cut, Founding, LogCut, Role, Ticket, Transcript, commitment,
+};
 use staffroom_protocol::id::{BlobId, EntryId, OperationId, RecordId, SpaceId, WriterId, to_text};
 use staffroom_protocol::identity::{
     Domain, IdentityChain, Inception, Keys, Link, RecoveryCode, Revocation, Rights, SecretKey, Step,
@@ -307,6 +309,16 @@ fn entries() {
     );
 }
 
+/// The words for the first 44 bits of a hash, by the published list.
+fn four_words(hash: &[u8; 32]) -> String {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/charter/words.txt");
+    let list = std::fs::read_to_string(path).unwrap();
+    let list: Vec<&str> = list.lines().collect();
+    let bits = u64::from_le_bytes(*hash.first_chunk().unwrap());
+    let word = |at: u32| list[usize::try_from(bits >> (11 * at) & 2047).unwrap()];
+    [0, 1, 2, 3].map(word).join(" ")
+}
+
 #[test]
 fn tickets() {
     let (_, device, chain) = school(1);
@@ -330,18 +342,36 @@ fn tickets() {
     let id = Ticket::id_of(&ticket.secret);
     assert_eq!(id.0, hash("ticket", &[&ticket.secret]));
     let (device, joiner_device) = (ticket.device, joiner_device.public());
-    let proof = Ticket::proof(&ticket.secret, ticket.space, device, joiner_device, joiner.school());
-    let parts: [&[u8]; 5] = [&ticket.secret, &ticket.space.0, &device.0, &joiner_device.0, &joiner.school().0];
+    let (joiners, redeemers) = ([6; 32], [7; 32]);
+    let commitment = commitment(&joiners);
+    assert_eq!(commitment, hash("join commitment", &[&joiners]));
+    let proof = Ticket::proof(&ticket.secret, ticket.space, device, joiner_device, joiner.school(), &commitment);
+    let [secret, space, school]: [&[u8]; 3] = [&ticket.secret, &ticket.space.0, &joiner.school().0];
+    let parts = [secret, space, &device.0, &joiner_device.0, school, &commitment];
     assert_eq!(proof, hash("ticket proof", &parts));
+    let transcript = Transcript {
+        secret: &ticket.secret,
+        space: ticket.space,
+        role: ticket.role,
+        redeemer: device,
+        joiner: joiner_device,
+        school: joiner.school(),
+        redeemers,
+        joiners,
+    };
+    let words = transcript.words().to_string();
+    let bits = hash("words", &[secret, space, &[2], &device.0, &joiner_device.0, school, &redeemers, &joiners]);
+    assert_eq!(words, four_words(&bits));
     check(
         "tickets.json",
-        "protocol.md §5: a ticket, and the proof that a joiner knows its secret",
+        "protocol.md §5: a ticket, the proof that a joiner knows its secret, and the four words",
         &json!({
             "secret": hex(ticket.secret), "expires": ticket.expires.0, "address": ticket.addresses[0],
             "head": { "number": ticket.head.0, "id": hex(ticket.head.1.0) },
             "compact": hex(&compact), "text": text, "id": hex(id.0),
             "joiner": { "school": hex(joiner.school().0), "device": hex(joiner_device.0) },
-            "proof": hex(proof),
+            "joiner's number": hex(joiners), "redeemer's number": hex(redeemers),
+            "commitment": hex(commitment), "proof": hex(proof), "words": words,
         }),
     );
 }

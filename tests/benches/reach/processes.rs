@@ -75,8 +75,8 @@ fn pair(folder: &Path, file: &str, count: u64) {
     let node = Serving::start(&brook, &[]);
     let cpu = (cpu(host.pid()), cpu(node.pid()));
     let begun = Instant::now();
-    let joined = Connection::to(&brook.join("node.sock")).expect("it runs").ask(&Request::Join { ticket });
-    assert!(matches!(joined, Ok(Answer::Joined(_))), "{joined:?}");
+    let joined = Connection::to(&brook.join("node.sock")).expect("it runs").ask(&Request::Join { ticket, wait: 0 });
+    assert!(matches!(joined, Ok(Answer::Joined { .. })), "{joined:?}");
     let joined = begun.elapsed();
     in_step(&brook);
     let synced = begun.elapsed();

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use staffroom_protocol::Replica;
-use staffroom_protocol::charter::Role;
+use staffroom_protocol::charter::{Redeemed, Role};
 use staffroom_protocol::entropy::Entropy;
 use staffroom_protocol::id::SpaceId;
 use staffroom_protocol::identity::{Domain, IdentityChain, Inception, PublicKey, RecoveryCode, Rights, SecretKey};
@@ -47,7 +47,8 @@ pub(crate) fn run() {
     let space = hill.found("The Brook Cluster").expect("founds");
     hill.flush().expect("flushes");
     let ticket = hill.invite(space, Role::Contributor, Millis(9), Vec::new()).expect("invites");
-    let (_, charter) = hill.redeem(&brook.redemption(&ticket), brook.device(), Millis(0)).expect("redeems");
+    let redeemed = hill.redeem(&brook.redemption(&ticket), brook.device(), Millis(0)).expect("redeems");
+    let Redeemed::Admitted(_, charter) = redeemed else { panic!("a ticket that asks nobody") };
     hill.flush().expect("flushes");
     brook.join(&ticket, charter).expect("joins");
     brook.flush().expect("flushes");

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use staffroom_protocol::catalogue::Catalogue;
-use staffroom_protocol::charter::{Missing, Redemption, Role, Ticket};
+use staffroom_protocol::charter::{Act, Missing, Operation, Redeemed, Redemption, Role, Ticket};
 use staffroom_protocol::fault::Fault;
 use staffroom_protocol::id::{SpaceId, TicketId};
+use staffroom_protocol::limits;
 use staffroom_protocol::record::Card;
 use staffroom_protocol::record::field::{Fields, Value};
 use staffroom_protocol::record::kind::Kind;
@@ -224,15 +225,18 @@ impl World {
         let Ok(held) = replica.space(&space) else { return Ok(()) };
         let resolved = held.charter().resolved();
         let alone = resolved.stewards().eq([school]);
+        let steward = resolved.role(&school) == Some(Role::Steward);
         let members: Vec<_> = resolved.members.keys().copied().filter(|member| *member != school).collect();
         if members.is_empty() {
             return Ok(());
         }
         let chosen = *self.random.pick(&members);
         let result = replica.promote(space, chosen);
-        let found = || format!("n{number}, the only steward: {alone}: {result:?}");
-        Violation::unless(result.is_ok() == alone, "only_a_majority_decides", found)?;
-        if alone {
+        let found = || format!("n{number}, a steward: {steward}, the only one: {alone}: {result:?}");
+        let decides = result.as_ref().is_ok_and(|decided| !decided.grown.is_empty());
+        Violation::unless(!decides || alone, "only_a_majority_decides", found)?;
+        Violation::unless(result.is_err() || steward, "only_stewards_propose", found)?;
+        if decides {
             self.model.promoted(number, space, chosen);
             self.counts.one("promotions");
             self.say(format_args!("n{number} promotes {chosen:?}"));
@@ -327,11 +331,18 @@ impl World {
             |space: &staffroom_protocol::replica::Space| space.charter().resolved().members.contains_key(&school);
         let belongs = replica.space(&ticket.space).is_ok_and(belongs);
         let expected = self.model.admits(redemption.ticket, ticket.space, to, school, now.0);
+        // A steward admits so many between two decisions, and no more (§7).
+        let admits = |operation: &&Operation| {
+            operation.school() == ticket.school.school() && matches!(operation.act(), Act::Admit(_))
+        };
+        let whole = replica.space(&ticket.space).map(|space| space.charter().whole().operations).unwrap_or_default();
+        let many = whole.iter().filter(admits).count() >= limits::STEWARD_ADMISSIONS;
         let result = replica.redeem(redemption, device, now);
         let found = || format!("n{to} to n{from}: {:?}, expected {expected}", result.as_ref().err());
-        let rightly = if expected { result.is_ok() } else { result == Err(Fault::Ticket) };
+        let refused = result == Err(Fault::Ticket);
+        let rightly = if expected { result.is_ok() || (many && refused) } else { refused };
         Violation::unless(rightly, "tickets_admit_whom_they_should", found)?;
-        let Ok((_, charter)) = result else {
+        let Ok(Redeemed::Admitted(_, charter)) = result else {
             self.counts.one("redemptions refused");
             self.say(format_args!("n{to} refuses the ticket of n{from}"));
             self.answer(to, from, redemption.ticket, None);

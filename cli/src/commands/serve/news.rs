@@ -7,15 +7,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value as Json, json};
-use staffroom_node::api::{Member, Named, PartnerState, Status};
+use staffroom_node::api::{Member, Named, PartnerState, Status, WaitingSchool};
 use staffroom_protocol::id::{DeviceId, SchoolId, SpaceId};
 
 use crate::commands::cluster::role;
+use crate::commands::status::waits;
 use crate::output::{count, one_line, some};
 
 /// What was told so far.
 pub(super) struct News {
     members: BTreeSet<(SpaceId, SchoolId)>,
+    waiting: BTreeSet<(SpaceId, SchoolId)>,
     in_step: BTreeMap<(SpaceId, DeviceId), bool>,
     records: u64,
 }
@@ -25,6 +27,8 @@ pub(super) struct News {
 pub(super) enum Event {
     /// A school belongs now.
     Joined { space: Named<SpaceId>, member: Member },
+    /// A school waits to be confirmed.
+    Waits { space: Named<SpaceId>, school: WaitingSchool },
     /// A partner holds what we hold.
     InStep { space: Named<SpaceId>, school: Named<SchoolId>, device: DeviceId },
     /// A partner is not connected any more.
@@ -36,7 +40,12 @@ pub(super) enum Event {
 impl News {
     /// What is so now is no news.
     pub(super) fn since(status: &Status) -> Self {
-        let mut news = Self { members: BTreeSet::new(), in_step: BTreeMap::new(), records: status.store.records };
+        let mut news = Self {
+            members: BTreeSet::new(),
+            waiting: BTreeSet::new(),
+            in_step: BTreeMap::new(),
+            records: status.store.records,
+        };
         for space in &status.spaces {
             news.members.extend(space.members.iter().map(|member| (space.id, member.school.id)));
         }
@@ -50,6 +59,13 @@ impl News {
                 // Our own school is no news to us.
                 if self.members.insert((space.id, member.school.id)) && member.school.id != status.school.id {
                     return Some(Event::Joined { space: named, member: member.clone() });
+                }
+            }
+            let waits = |id: &SchoolId| space.waiting.iter().any(|waiting| waiting.school.id == *id);
+            self.waiting.retain(|(of, school)| *of != space.id || waits(school));
+            for school in space.waiting.iter().filter(|school| school.words.is_some()) {
+                if self.waiting.insert((space.id, school.school.id)) {
+                    return Some(Event::Waits { space: named, school: school.clone() });
                 }
             }
             for partner in &space.partners {
@@ -82,6 +98,10 @@ impl Event {
             Self::Joined { space, member } => {
                 json!({ "event": "joined", "space": space, "school": member.school, "role": member.role })
             }
+            Self::Waits { space, school } => {
+                let WaitingSchool { school, role, words, .. } = school;
+                json!({ "event": "waiting", "space": space, "school": school, "role": role, "words": words })
+            }
             Self::InStep { space, school, device } => {
                 json!({ "event": "in_step", "space": space, "school": school, "device": device })
             }
@@ -98,6 +118,9 @@ impl Event {
             Self::Joined { space, member } => {
                 let (school, space) = (one_line(&member.school.name), one_line(&space.name));
                 format!("{time}  {school} belongs to {space}, as a {}", role(member.role))
+            }
+            Self::Waits { space, school } => {
+                format!("{time}  {} ({})", waits(school), one_line(&space.name))
             }
             Self::InStep { space, school, .. } => {
                 format!("{time}  {}: in step ({})", one_line(&school.name), one_line(&space.name))
@@ -130,6 +153,7 @@ mod tests {
             charter: String::new(),
             members: vec![member],
             partners: vec![partner],
+            waiting: Vec::new(),
         };
         Status {
             school: Named { id: SchoolId([9; 32]), name: "Hillside".to_owned() },

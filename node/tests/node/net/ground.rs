@@ -51,7 +51,7 @@ impl School {
         self.ask(Request::CreateCluster { name: name.to_owned() }).await;
     }
     pub(super) async fn invite(&self) -> String {
-        let invite = Request::Invite { cluster: None, role: Role::Contributor, expires_in: 3600 };
+        let invite = Request::Invite { cluster: None, role: Role::Contributor, expires_in: 3600, confirm: false };
         match self.ask(invite).await {
             Answer::Ticket { ticket, .. } => ticket,
             other => panic!("not a ticket: {other:?}"),
@@ -110,7 +110,7 @@ pub(super) async fn two_schools() -> (School, School) {
     let (hill, brook) = (School::start("Hillside Primary").await, School::start("Brook Academy").await);
     hill.found("The Valley Cluster").await;
     let ticket = hill.invite().await;
-    brook.ask(Request::Join { ticket }).await;
+    brook.ask(Request::Join { ticket, wait: 0 }).await;
     for school in [&hill, &brook] {
         eventually("in step", Duration::from_secs(10), async || {
             partner(&school.status().await).0 == PartnerState::InStep
