@@ -103,6 +103,7 @@ fn a_device_ticket_admits_one_device_of_one_school_in_its_time() {
     assert_eq!(hill.redeem_device(&guess.redemption(one), one, Millis(0)), Err(Fault::Ticket));
     assert!(!hill.is_staged() || hill.flush().is_ok());
     assert_eq!(hill.identity().devices().len(), 1);
+    assert!(hill.waiting(Millis(0)).is_ok(), "those who wait with a school's ticket are read beside it");
     hill.redeem_device(&redemption, one, Millis(0)).unwrap();
     hill.flush().unwrap();
     assert_eq!(hill.redeem_device(&ticket.redemption(other), other, Millis(0)), Err(Fault::Ticket), "used");
