@@ -3,6 +3,8 @@
 //!
 //! Requests and answers are JSON, one a line. The shapes that scripts rely on are in the guide.
 
+mod device;
+
 use std::collections::BTreeMap;
 
 mod deciding;
@@ -12,9 +14,10 @@ pub use deciding::{Decided, DecisionInfo, DecisionState, Proposal, VoteInfo};
 use serde::{Deserialize, Serialize};
 use staffroom_protocol::charter::Role;
 use staffroom_protocol::id::{ChangeHash, DeviceId, RecordId, SchoolId, SpaceId};
-use staffroom_protocol::identity::IdentityChain;
 use staffroom_protocol::record::Fields;
 use staffroom_protocol::record::field::Value;
+
+pub use device::{Device, Secret, Sheet};
 
 /// Asks for something.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -284,43 +287,6 @@ pub enum Answer {
     Left(Named<SpaceId>),
     /// To [`Request::Verify`].
     Verified(Verified),
-}
-
-/// What must not be logged or shown.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Secret(pub String);
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Secret(..)")
-    }
-}
-
-/// A device of this school.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Device {
-    /// Its id.
-    pub device: DeviceId,
-    /// What it may do: write, admit-device, govern.
-    pub rights: Vec<String>,
-    /// Whether it is the one that answers.
-    pub ours: bool,
-    /// Whether it was revoked.
-    pub revoked: bool,
-}
-
-/// What a sheet says besides the code.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sheet {
-    /// The school.
-    pub school: Named<SchoolId>,
-    /// This node's device.
-    pub device: DeviceId,
-    /// The school's identity chain: whether a code counts can be told by it.
-    pub identity: IdentityChain,
-    /// Full addresses of other nodes that know the school.
-    pub reach: Vec<String>,
 }
 
 /// An id with the name that people use.

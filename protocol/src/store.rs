@@ -54,13 +54,15 @@ pub enum Table {
     Quarantine,
     /// ticket → an invitation that this node issued.
     Invitations,
+    /// ticket → an invitation of a further device that this node issued.
+    DeviceInvitations,
     /// commitment → the number that the redeemer of a ticket told this node, who waits to be admitted.
     Joins,
 }
 
 impl Table {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Decisions,
         Self::Operations,
         Self::Identities,
@@ -80,6 +82,7 @@ impl Table {
         Self::Profiles,
         Self::Quarantine,
         Self::Invitations,
+        Self::DeviceInvitations,
         Self::Joins,
     ];
     /// Those that can be made again from the others.
@@ -107,6 +110,7 @@ impl Table {
             Self::Profiles => "profiles-1",
             Self::Quarantine => "quarantine-1",
             Self::Invitations => "invitations-1",
+            Self::DeviceInvitations => "device-invitations-1",
             Self::Joins => "joins-1",
         }
     }

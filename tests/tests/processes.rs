@@ -1,6 +1,7 @@
 //! Real processes over real sockets: joining, killing, cutting the network.
 
 mod belonging;
+mod devices;
 mod joining;
 mod kills;
 mod network;

@@ -95,7 +95,15 @@ fn cluster(out: &Output, state: &State, space: &SpaceStatus, now: &Zoned) -> Don
         return out.say("  no other school has joined yet: share invite makes a ticket for one");
     }
     for partner in &space.partners {
-        out.say(&format!("  {}", line(partner, now)))?;
+        // Where a school has several devices in reach of ours, each is told apart.
+        let several = space.partners.iter().filter(|other| other.school.id == partner.school.id).count() > 1;
+        let mut partner = partner.clone();
+        if partner.school.id == state.school.id {
+            partner.school.name = format!("our {}", partner.device.short());
+        } else if several {
+            partner.school.name = format!("{} {}", partner.school.name, partner.device.short());
+        }
+        out.say(&format!("  {}", line(&partner, now)))?;
     }
     let heard: Vec<&str> = space.partners.iter().map(|partner| partner.school.name.as_str()).collect();
     let silent: Vec<String> = names.iter().filter(|name| !heard.contains(&name.as_str())).cloned().collect();

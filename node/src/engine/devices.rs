@@ -34,7 +34,9 @@ pub enum DeviceCommand {
         /// The charters of the spaces that both are in, or the one refusal.
         answer: oneshot::Sender<Result<Vec<(SpaceId, Missing)>, Fault>>,
     },
-    /// A chain with which a school started again.
+    /// Our own school's chain.
+    Ours(oneshot::Sender<IdentityChain>),
+    /// A chain that certifies a device which was not known.
     Identity {
         /// The chain.
         chain: Box<IdentityChain>,
@@ -66,6 +68,9 @@ impl Desk {
             }
             DeviceCommand::Claimed { claim, from, answer } => {
                 let _ = answer.send(self.replica.claimed(&claim, from));
+            }
+            DeviceCommand::Ours(answer) => {
+                let _ = answer.send(self.replica.identity().clone());
             }
             DeviceCommand::Identity { chain, answer } => {
                 let result = self.replica.admit_identity(&chain);

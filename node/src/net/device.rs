@@ -1,5 +1,5 @@
-//! A further device of a school joins, or a school starts again from its sheet: both ends of what
-//! `/staffroom/join/1` has for them (§3.9, §3.10).
+//! A further device of a school joins, presents itself to partners, or starts its school again from
+//! the sheet: both ends of what `/staffroom/join/1` has for them (§3.9, §3.10).
 //!
 //! As for schools, every refusal is the same and takes the same time.
 
@@ -62,6 +62,32 @@ pub(super) async fn recover(shared: &Arc<Shared>, from: &str, code: &RecoveryCod
     admitted(&mut stream, &line).await?;
     enter(shared, &chain, charters).await?;
     Ok(chain)
+}
+
+/// Shows a partner that does not offer to sync that this device acts for its school: it may not have
+/// heard of it yet.
+pub(super) async fn present(shared: &Arc<Shared>, device: DeviceId) {
+    let Some(line) = shared.roster.line_to(&device) else { return };
+    let Some(_held) = line.joining.take() else { return };
+    let ours = shared.engine.query(|answer| Command::Device(DeviceCommand::Ours(answer))).await;
+    let (Some(chain), Ok(mut stream)) = (ours, shared.open(&line, JOIN).await) else { return };
+    let bytes = chain.to_bytes();
+    if bytes.len() > limits::PRESENTED {
+        return;
+    }
+    let presented = async {
+        ask_for_charters(&mut stream, &line, &DeviceAsk::Present(chain.school())).await?;
+        let told = async {
+            frame::write(&mut stream, &bytes).await?;
+            frame::flush(&mut stream).await
+        };
+        told.await.map_err(|_| broke())?;
+        admitted(&mut stream, &line).await
+    };
+    if presented.await.is_ok() {
+        info!(device = %device.short(), "a partner knows this device now");
+        shared.dial_now.notify_one();
+    }
 }
 
 /// The device and the address that a full multiaddress names.
@@ -158,8 +184,15 @@ pub(super) async fn answer(
     ask: Result<DeviceAsk, Fault>,
     began: Instant,
 ) -> std::io::Result<()> {
-    let claims = matches!(ask, Ok(DeviceAsk::Claim(_)));
+    // Of one that only presents itself less is read, and nothing is judged where its school is no
+    // partner; the first answer does not tell.
+    let (brings_chain, most, known) = match &ask {
+        Ok(DeviceAsk::Claim(_)) => (true, limits::FRAME, true),
+        Ok(DeviceAsk::Present(school)) => (true, limits::PRESENTED, is_partner(shared, school).await),
+        _ => (false, 0, false),
+    };
     let parts = match ask {
+        Ok(DeviceAsk::Present(_)) => Some(Vec::new()),
         Ok(ask) => charters(shared, line.device, ask).await.and_then(|charters| SpacePart::all(charters).ok()),
         Err(_) => None,
     };
@@ -170,15 +203,20 @@ pub(super) async fn answer(
         frame::write(stream, &part.to_bytes()).await?;
     }
     frame::flush(stream).await?;
-    if claims {
+    if brings_chain {
+        let chain = frame::read_within(stream, line, most, ASK_TIME).await;
         let began = Instant::now();
-        if !take_chain(shared, line, stream).await {
+        let taken = match chain {
+            Ok(chain) if known => take_chain(shared, line, &chain).await,
+            _ => false,
+        };
+        if !taken {
             return refuse(stream, line, began).await;
         }
         frame::write(stream, &Joined::Admitted(0).to_bytes()).await?;
         frame::flush(stream).await?;
     }
-    info!(device = %line.device.short(), "a device joined its school");
+    info!(device = %line.device.short(), "a device of a school is known now");
     Ok(())
 }
 
@@ -192,6 +230,7 @@ async fn charters(shared: &Shared, from: DeviceId, ask: DeviceAsk) -> Option<Cha
             shared.refresh.notify_one();
             found
         }
+        DeviceAsk::Present(_) => None,
         DeviceAsk::Claim(claim) => {
             shared.engine.query(|answer| Command::Device(DeviceCommand::Claimed { claim, from, answer })).await
         }
@@ -199,10 +238,14 @@ async fn charters(shared: &Shared, from: DeviceId, ask: DeviceAsk) -> Option<Cha
     found.and_then(Result::ok)
 }
 
-/// Takes the chain that certifies the device which starts its school again.
-async fn take_chain(shared: &Shared, line: &Line, stream: &mut Stream) -> bool {
-    let Ok(frame) = frame::read_within(stream, line, limits::FRAME, ASK_TIME).await else { return false };
-    let Ok(chain) = IdentityChain::parse(&frame) else { return false };
+async fn is_partner(shared: &Shared, school: &SchoolId) -> bool {
+    let partnerships = shared.partnerships().await.unwrap_or_default();
+    partnerships.iter().any(|partnership| partnership.school == *school)
+}
+
+/// Takes the chain that certifies the device which sent it.
+async fn take_chain(shared: &Shared, line: &Line, frame: &[u8]) -> bool {
+    let Ok(chain) = IdentityChain::parse(frame) else { return false };
     if chain.rights(&line.device).is_none() {
         return false;
     }

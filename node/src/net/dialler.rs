@@ -22,6 +22,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::device::present;
 use super::streams::NotOpened;
 use super::{Shared, peer, random, sync};
 use crate::engine::{Command, Dialled, Partnership};
@@ -231,7 +232,10 @@ impl Dialler {
                 pause.after(lasted);
                 match result {
                     Err(NotOpened::NotOffered) => {
-                        self.aloof.insert(device);
+                        if self.aloof.insert(device) {
+                            let shared = self.shared.clone();
+                            tokio::spawn(async move { present(&shared, device).await });
+                        }
                         self.tell(device, Dialled::Failed(ALOOF.to_owned())).await;
                     }
                     Err(NotOpened::Gone) => {}

@@ -82,7 +82,7 @@ impl<S: Store> Replica<S> {
         }
         let secret = self.entropy.array();
         let invitation = DeviceInvitation { secret, expires, used_by: None };
-        self.staged.put(Table::Invitations, DeviceTicket::id_of(&secret).0, bytes::encode(&invitation));
+        self.staged.put(Table::DeviceInvitations, DeviceTicket::id_of(&secret).0, bytes::encode(&invitation));
         Ok(DeviceTicket { school, device: self.device(), addresses, secret, expires })
     }
     /// Certifies the device that holds a ticket, to write, and uses the ticket up with it. Any refusal is
@@ -94,7 +94,7 @@ impl<S: Store> Replica<S> {
         now: Millis,
     ) -> Result<Vec<(SpaceId, Missing)>, Fault> {
         self.check()?;
-        let held = self.reader().get(Table::Invitations, &redemption.ticket.0)?.ok_or(Fault::Ticket)?;
+        let held = self.reader().get(Table::DeviceInvitations, &redemption.ticket.0)?.ok_or(Fault::Ticket)?;
         let invitation: DeviceInvitation = bytes::decode(&held, "invitation").map_err(|_| Fault::Ticket)?;
         if !invitation.admits(redemption, self.device(), joiner, self.school(), now) {
             return Err(Fault::Ticket);
@@ -104,7 +104,7 @@ impl<S: Store> Replica<S> {
             certified.map_err(|_| Fault::Ticket)?;
         }
         let used = DeviceInvitation { used_by: Some(joiner), ..invitation };
-        self.staged.put(Table::Invitations, redemption.ticket.0, bytes::encode(&used));
+        self.staged.put(Table::DeviceInvitations, redemption.ticket.0, bytes::encode(&used));
         Ok(self.spaces.iter().map(|(id, space)| (*id, space.charter().whole())).collect())
     }
 

@@ -1,12 +1,12 @@
-//! A further device of a school joins, or the school starts again from its sheet: frames on
-//! `/staffroom/join/1` (§3.9, §3.10).
+//! A further device of a school joins, shows a partner that it acts for the school, or starts the
+//! school again from its sheet: frames on `/staffroom/join/1` (§3.9, §3.10).
 //!
 //! ```text
 //! new device                     who certifies it, or a partner
 //!   │ DeviceAsk ──────────────────▶ │   at most JOIN_FRAME bytes
 //!   │ ◀──────── Admitted(n) │ Refused │
 //!   │ ◀──────── part 1 … part n     │   of the charters of all spaces, each at most FRAME bytes
-//!   │ the chain that certifies it ─▶ │   after a claim only; at most FRAME bytes
+//!   │ the chain that certifies it ─▶ │   not after a join; at most FRAME bytes, PRESENTED without a claim
 //!   │ ◀──────── Admitted(0) │ Refused │
 //! ```
 //!
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::bytes;
 use crate::charter::{Claim, DeviceRedemption, Missing};
 use crate::fault::Fault;
-use crate::id::SpaceId;
+use crate::id::{SchoolId, SpaceId};
 use crate::identity::IdentityChain;
 use crate::limits;
 
@@ -32,6 +32,8 @@ pub enum DeviceAsk {
     Join(DeviceRedemption),
     /// It has its school's sheet.
     Claim(Claim),
+    /// It acts for this school, which may be known; its chain follows, whatever is known.
+    Present(SchoolId),
 }
 
 impl DeviceAsk {

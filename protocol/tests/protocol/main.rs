@@ -6,6 +6,7 @@ mod charter;
 mod charter_random;
 mod charter_table;
 mod charter_world;
+mod devices;
 mod exchange;
 mod forks;
 mod hostile_partner;

@@ -292,7 +292,7 @@ impl World {
         }
         self.counts.one("tickets");
         self.say(format_args!("n{by} invites {holders:?}, rank {rank} of {STEWARD}"));
-        self.nodes[by].promises.push(Promise::Ticket(ticket, holders));
+        self.nodes[by].promises.push(Promise::Ticket(Box::new(ticket), holders));
         self.flush_soon(by);
         Ok(())
     }

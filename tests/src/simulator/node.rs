@@ -35,7 +35,7 @@ pub(super) struct Form {
 #[derive(Debug)]
 pub(super) enum Promise {
     /// A ticket goes out to these nodes.
-    Ticket(Ticket, Vec<usize>),
+    Ticket(Box<Ticket>, Vec<usize>),
     /// A joiner is let in.
     Admitted { to: usize, ticket: TicketId, charter: Missing },
 }

@@ -302,7 +302,7 @@ impl World {
         match promise {
             Promise::Ticket(ticket, to) => {
                 for to in to {
-                    self.nodes[to].tickets.push(ticket.clone());
+                    self.nodes[to].tickets.push((*ticket).clone());
                 }
             }
             Promise::Admitted { to, ticket, charter } => self.answer(number, to, ticket, Some(charter)),
