@@ -71,17 +71,14 @@ fn check(context: &Context, html: Option<&Path>) -> Done {
     }
     let out = &context.out;
     out.json(&json!({ "school": facts.school, "counts": true, "frozen": facts.identity.is_frozen() }))?;
-    match html {
-        Some(path) => {
-            let path = with_ending(path);
-            sheet(&facts, asked.0).write(&path)?;
-            out.remark(&format!("The code counts. The sheet is in {}; delete it once it is printed.", path.display()))
-        }
-        None => {
-            out.say(&sheet(&facts, asked.0).text())?;
-            out.remark("The code counts.")
-        }
+    if let Some(path) = html {
+        let path = with_ending(path);
+        sheet(&facts, asked.0).write(&path)?;
+        return out
+            .remark(&format!("The code counts. The sheet is in {}; delete it once it is printed.", path.display()));
     }
+    out.say(&sheet(&facts, asked.0).text())?;
+    out.remark("The code counts.")
 }
 
 fn rotate(context: &Context, file: Option<&Path>) -> Done {

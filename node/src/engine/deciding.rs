@@ -178,9 +178,9 @@ fn info(desk: &Desk, snapshot: &Snapshot, id: SpaceId, charter: &Charter, voted:
     let state = match (stands || beside, disputed) {
         (true, true) => DecisionState::Disputed,
         (true, false) if stands => DecisionState::Decided,
-        (true, false) => DecisionState::Failed,
         (false, _) if charter.may_pass(voted) => DecisionState::Open,
-        (false, _) => DecisionState::Failed,
+        // Refused by votes, or by a settlement.
+        _ => DecisionState::Failed,
     };
     let body = decision.body();
     let school = match body {

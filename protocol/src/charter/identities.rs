@@ -42,9 +42,11 @@ impl Identities {
     pub fn rights_at(&self, school: &SchoolId, head: &LinkId, device: &DeviceId) -> Option<Rights> {
         self.all(school).filter_map(|chain| chain.rights_at(head, device)).reduce(Rights::and)
     }
-    /// Whether a link is another one, or comes after it.
+    /// Whether a link is another one, comes after it, or counts where the other was left behind.
     pub fn follows(&self, school: &SchoolId, earlier: &LinkId, later: &LinkId) -> bool {
-        earlier == later || self.all(school).any(|chain| chain.follows(earlier, later))
+        let now = self.now.get(school);
+        let has = |link| now.is_some_and(|chain| chain.follows(link, link));
+        earlier == later || self.all(school).any(|chain| chain.follows(earlier, later)) || (has(later) && !has(earlier))
     }
     /// Whether a device was ever certified with these rights.
     pub fn ever(&self, school: &SchoolId, device: &DeviceId, rights: Rights) -> bool {

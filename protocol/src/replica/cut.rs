@@ -35,13 +35,12 @@ impl<S: Store> Replica<S> {
             let space = self.space(&id)?;
             let next = space.staged_frontier().next(&writer);
             let keep = match space.end(&writer) {
-                End::NotEnrolled => 0,
                 End::Open => next,
                 End::Fork(seq) => seq.min(next),
                 End::Cut(cut) if cut.next > next => next,
                 End::Cut(cut) if self.entry_id(id, &writer, cut.next)? == cut.head => cut.next,
                 // Another history than the one that stands: it is fetched anew from its start.
-                End::Cut(_) => 0,
+                End::Cut(_) | End::NotEnrolled => 0,
             };
             if keep < next {
                 self.put_aside(id, writer, keep)?;

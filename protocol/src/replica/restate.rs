@@ -91,10 +91,9 @@ impl<S: Store> Replica<S> {
                 Ok(Some(record)) => {
                     self.notices.insert(Notice::Restated(id, record));
                 }
-                Ok(None) => {}
                 Err(EditFault::Refused(fault)) if fault.blame() == Blame::Node => return Err(fault),
-                // The record was erased, closed, or is of a kind that this program does not know.
-                Err(_) => {}
+                // It says so already; or the record was erased, closed, or is of an unknown kind.
+                Ok(None) | Err(_) => {}
             }
         }
         Ok(())

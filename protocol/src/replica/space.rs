@@ -47,9 +47,12 @@ impl Space {
     /// This store's writer is the first one of its own whose log has not ended.
     pub(super) fn choose_writer(&mut self, me: &Local) {
         let ended = |writer: &WriterId| matches!(self.end(writer), End::Cut(_) | End::Fork(_));
-        let own = |generation| (generation, me.writer(self.id(), generation).public());
-        let chosen = (0..).map(own).find(|(_, writer)| !ended(writer));
-        (self.generation, self.own_writer) = chosen.expect("there is always a next one");
+        let own = |generation: u32| (generation, me.writer(self.id(), generation).public());
+        let mut chosen = own(0);
+        while ended(&chosen.1) {
+            chosen = own(chosen.0 + 1);
+        }
+        (self.generation, self.own_writer) = chosen;
     }
     /// The number of this store's writer among those it had in the space.
     pub(super) fn generation(&self) -> u32 {

@@ -17,6 +17,9 @@ impl Dice {
     fn below(&mut self, n: usize) -> usize {
         u32::from_le_bytes(self.0.array()) as usize % n
     }
+    fn small(&mut self, n: u8) -> u8 {
+        self.0.array::<1>()[0] % n
+    }
 }
 
 /// One act of one school, or a word between two.
@@ -29,8 +32,8 @@ fn act(dice: &mut Dice, parties: &mut Vec<Party>, counts: &mut [usize; 12]) {
     let next = dice.below(9) as u64;
     let kind = dice.below(16);
     let done = match kind {
-        0 => me.enrol(1 + dice.below(5) as u8).is_ok(),
-        1 => me.retire(dice.below(5) as u8, next).is_ok(),
+        0 => me.enrol(1 + dice.small(5)).is_ok(),
+        1 => me.retire(dice.small(5), next).is_ok(),
         2 => me.promote(&target).is_ok(),
         3 => me.demote(&target, [Role::Reader, Role::Contributor][dice.below(2)], next).is_ok(),
         4 => dice.below(3) == 0 && me.remove(&target, next).is_ok(),
@@ -42,7 +45,7 @@ fn act(dice: &mut Dice, parties: &mut Vec<Party>, counts: &mut [usize; 12]) {
             waiting.into_iter().filter(|id| me.vote(*id, dice.below(5) > 0).is_ok()).count() > 0
         }
         10 if room => {
-            let n = parties.len() as u8 + 1;
+            let n = u8::try_from(parties.len()).unwrap() + 1;
             let mut joiner = Party { n, chain: chain(n), charter: parties[who].charter.clone() };
             let admitted = parties[who].admit(&joiner, Role::Contributor).is_ok();
             if admitted {

@@ -1,8 +1,8 @@
 //! What comes of acts at the same time, in every order of arrival (§3, the table).
 
-use staffroom_protocol::charter::{Body, Charter, Cut, Missing, Resolved, Role};
+use staffroom_protocol::charter::{Body, Charter, Missing, Resolved, Role};
 use staffroom_protocol::fault::Fault;
-use staffroom_protocol::id::EntryId;
+use staffroom_protocol::replica::End;
 
 use crate::charter_world::{Party, chain, cluster, level, units, writer};
 
@@ -49,9 +49,8 @@ fn permute(order: &mut Vec<usize>, from: usize, visit: &mut dyn FnMut(&[usize]))
     }
 }
 
-fn cut(next: u64) -> Option<Cut> {
-    let head = if next == 0 { EntryId::default() } else { EntryId([next as u8; 32]) };
-    Some(Cut { next, head })
+fn cut(next: u64) -> End {
+    End::Cut(crate::charter_world::cut(next))
 }
 
 /// Everybody says yes to what is proposed, as far as it still waits.
@@ -84,8 +83,8 @@ fn removal_beside_writing_is_the_cut() {
     assert_eq!(parties[0].role(&removed), None, "two of three");
     let resolved = in_every_order(&common, &mut parties);
     assert_eq!(resolved.role(&removed.id()), None);
-    assert_eq!(parties[0].writes(2, 0), Some(cut(9)));
-    assert_eq!(parties[0].writes(2, 1), None, "no decision has seen that enrolment");
+    assert_eq!(parties[0].writes(2, 0), cut(9));
+    assert_eq!(parties[0].writes(2, 1), End::NotEnrolled, "no decision has seen that enrolment");
 }
 
 #[test]
@@ -98,7 +97,7 @@ fn a_removal_that_has_seen_an_enrolment_cuts_its_log() {
     parties[0].remove(&removed, 0).unwrap();
     agree(&mut parties, 1);
     in_every_order(&common, &mut parties);
-    assert_eq!((parties[0].writes(2, 0), parties[0].writes(2, 1)), (Some(cut(0)), Some(cut(0))));
+    assert_eq!((parties[0].writes(2, 0), parties[0].writes(2, 1)), (cut(0), cut(0)));
 }
 
 #[test]
@@ -115,14 +114,14 @@ fn what_a_removed_school_admits_unseen_is_void_until_another_admits_again() {
     parties.push(joiner.clone());
     let resolved = in_every_order(&common, &mut parties);
     assert_eq!(resolved.role(&joiner.id()), None);
-    assert_eq!(parties[0].writes(9, 0), None);
+    assert_eq!(parties[0].writes(9, 0), End::NotEnrolled);
     // Admitted again, its enrolment stands with all it wrote.
     let common = parties[0].charter.clone();
     let returning = parties[4].clone();
     parties[0].admit(&returning, Role::Contributor).unwrap();
     let resolved = in_every_order(&common, &mut parties);
     assert_eq!(resolved.role(&joiner.id()), Some(Role::Contributor));
-    assert_eq!(parties[2].writes(9, 0), Some(None));
+    assert_eq!(parties[2].writes(9, 0), End::Open);
 }
 
 #[test]
@@ -140,7 +139,7 @@ fn what_a_removal_has_seen_stays_admitted() {
     agree(&mut parties, 1);
     let resolved = in_every_order(&common, &mut parties);
     assert_eq!(resolved.role(&parties[4].id()), Some(Role::Contributor));
-    assert_eq!(parties[0].writes(9, 0), Some(None));
+    assert_eq!(parties[0].writes(9, 0), End::Open);
 }
 
 #[test]
@@ -225,14 +224,14 @@ fn leaving_beside_its_own_writing_is_the_cut_in_it() {
     parties[0].admit(&joiner, Role::Reader).unwrap();
     let resolved = in_every_order(&common, &mut parties);
     assert_eq!(resolved.role(&parties[3].id()), None);
-    assert_eq!((parties[0].writes(4, 0), parties[0].writes(4, 1)), (Some(cut(5)), Some(cut(5))));
+    assert_eq!((parties[0].writes(4, 0), parties[0].writes(4, 1)), (cut(5), cut(5)));
     // Who comes back enrols anew, and its old logs stay ended.
     let back = parties[3].clone();
     parties[0].admit(&back, Role::Contributor).unwrap();
     level(&mut parties);
     parties[3].enrol(2).unwrap();
     level(&mut parties);
-    assert_eq!((parties[0].writes(4, 0), parties[0].writes(4, 2)), (Some(cut(5)), Some(None)));
+    assert_eq!((parties[0].writes(4, 0), parties[0].writes(4, 2)), (cut(5), End::Open));
 }
 
 #[test]
@@ -258,7 +257,7 @@ fn a_reader_writes_nothing_and_a_steward_does_not_leave() {
     agree(&mut parties, 9);
     level(&mut parties);
     assert_eq!(parties[0].role(&third), Some(Role::Reader));
-    assert_eq!(parties[0].writes(3, 0), Some(cut(4)));
+    assert_eq!(parties[0].writes(3, 0), cut(4));
     assert!(matches!(parties[2].enrol(1), Err(Fault::NoRight { .. })));
     let joiner = Party { n: 9, chain: chain(9), charter: parties[2].charter.clone() };
     assert!(matches!(parties[2].admit(&joiner, Role::Reader), Err(Fault::NoRight { .. })));

@@ -6,6 +6,7 @@ use staffroom_protocol::charter::{
 use staffroom_protocol::fault::Fault;
 use staffroom_protocol::id::{DecisionId, EntryId, OperationId, SchoolId, SpaceId, TicketId, WriterId};
 use staffroom_protocol::identity::{Domain, IdentityChain, Inception, RecoveryCode, Rights, SecretKey};
+use staffroom_protocol::replica::End;
 
 /// One school with its device and what it holds of the charter.
 #[derive(Clone)]
@@ -35,8 +36,13 @@ pub(crate) fn chain(n: u8) -> IdentityChain {
 
 /// A log that is held up to `next` entries, for cuts.
 pub(crate) fn log(writer: WriterId, next: u64) -> LogCut {
-    let head = if next == 0 { EntryId::default() } else { EntryId([next as u8; 32]) };
-    LogCut { writer, cut: Cut { next, head } }
+    LogCut { writer, cut: cut(next) }
+}
+
+/// After `next` entries.
+pub(crate) fn cut(next: u64) -> Cut {
+    let head = if next == 0 { EntryId::default() } else { EntryId([next.to_le_bytes()[0]; 32]) };
+    Cut { next, head }
 }
 
 impl Party {
@@ -105,9 +111,14 @@ impl Party {
         }
         Ok(grown)
     }
-    pub(crate) fn writes(&self, n: u8, generation: u8) -> Option<Option<Cut>> {
+    /// Where the log of a writer may go.
+    pub(crate) fn writes(&self, n: u8, generation: u8) -> End {
         let writer: WriterId = writer(n, generation).public();
-        self.charter.resolved().writers.get(&writer).map(|writer| writer.cut)
+        match self.charter.resolved().writers.get(&writer).map(|writer| writer.cut) {
+            None => End::NotEnrolled,
+            Some(None) => End::Open,
+            Some(Some(cut)) => End::Cut(cut),
+        }
     }
 }
 

@@ -5,8 +5,8 @@ use staffroom_protocol::Replica;
 use staffroom_protocol::charter::{Claim, DeviceTicket, Missing, Role};
 use staffroom_protocol::entropy::Entropy;
 use staffroom_protocol::fault::Fault;
-use staffroom_protocol::id::SpaceId;
-use staffroom_protocol::identity::{IdentityChain, Inception, RecoveryCode, Rights, SecretKey};
+use staffroom_protocol::id::{DeviceId, SpaceId};
+use staffroom_protocol::identity::{IdentityChain, Inception, RecoveryCode, Revocation, Rights, SecretKey};
 use staffroom_protocol::replica::Local;
 use staffroom_protocol::store::MemoryStore;
 use staffroom_protocol::sync::{DeviceAsk, SpacePart};
@@ -110,7 +110,7 @@ fn a_device_ticket_admits_one_device_of_one_school_in_its_time() {
     hill.redeem_device(&redemption, one, Millis(0)).unwrap();
     assert_eq!(hill.identity().devices().len(), 2);
     // Once it was revoked, its ticket brings it back no more.
-    hill.change_identity(|chain, key| chain.revoke(key, one, Default::default())).unwrap();
+    hill.change_identity(|chain, key| chain.revoke(key, one, Revocation::default())).unwrap();
     assert_eq!(hill.redeem_device(&redemption, one, Millis(0)), Err(Fault::Ticket));
 }
 
@@ -198,7 +198,7 @@ fn a_school_starts_again_from_its_sheet_and_a_partner() {
 proptest! {
     #[test]
     fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..600), flip: usize) {
-        let mut asked = DeviceAsk::Claim(Claim::sign(&sheet(1).root(0), Default::default(), Default::default())).to_bytes();
+        let mut asked = DeviceAsk::Claim(Claim::sign(&sheet(1).root(0), DeviceId::default(), DeviceId::default())).to_bytes();
         let at = flip % asked.len();
         asked[at] ^= 1;
         for frame in [&bytes, &asked, &[b"staffroom device\0", &bytes[..]].concat()] {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod charter;
+mod charter_identity;
 mod charter_random;
 mod charter_table;
 mod charter_world;

@@ -139,7 +139,7 @@ impl<'a> Course<'a> {
     fn goes_on_from_signers(&self, decision: &Decision) -> bool {
         decision.signers().iter().all(|(school, head)| {
             let earlier = self.signers.get(school);
-            earlier.is_none_or(|earlier| self.identities.get(school).is_some_and(|chain| chain.follows(earlier, head)))
+            earlier.is_none_or(|earlier| self.identities.follows(school, earlier, head))
         })
     }
     /// Whether those who said yes are more than half of the stewards; of those who may settle, for that.
@@ -209,8 +209,9 @@ impl<'a> Course<'a> {
             }
             Body::Rename(name) => self.name.clone_from(name),
             Body::Upgrade(to) => {
-                let known = to.rules <= limits::RULES && to.layout <= limits::LAYOUT && to.resolver <= RESOLVER;
-                if known { self.versions = *to } else { self.beyond = Some(*to) }
+                let newest = Versions { rules: limits::RULES, layout: limits::LAYOUT, resolver: RESOLVER };
+                let beyond = to.rules > newest.rules || to.layout > newest.layout || to.resolver > newest.resolver;
+                if beyond { self.beyond = Some(*to) } else { self.versions = *to }
             }
             // Cannot be applied: it stands and does nothing.
             Body::Promote(_) | Body::Demote(..) | Body::Settle(_) => {}
