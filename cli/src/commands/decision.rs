@@ -12,8 +12,8 @@ use crate::output::{Output, and, one_line};
 /// See what waits for whose vote, and vote
 #[derive(Subcommand)]
 #[command(after_help = "Examples:\n  share decision list\n  share decision yes k3v9xq\n\n\
-    Promoting, demoting and removing a school, ending a fork and renaming the cluster take the yes of more\n\
-    than half of its stewards.")]
+    Changing a school's role, removing one, ending a fork and renaming the\n\
+    cluster take the yes of more than half of the stewards.")]
 pub(crate) enum Decision {
     /// List what waits for votes
     #[command(after_help = "Examples:\n  share decision list\n  share decision list --all")]

@@ -34,15 +34,14 @@ fn a_founder_that_starts_its_chain_again_dissolves_nothing() {
         assert_eq!(read.resolved(), &before);
         assert_eq!(read.hash(), party.charter.hash());
     }
-    // The others go on.
+    // The others go on, and so does the founder, once its new root certifies a device.
+    chain.certify(&code(77).root(0), key(91).public(), Rights::ALL).unwrap();
+    let identities = vec![chain.clone()];
+    parties[1].charter.admit(Missing { identities, ..Missing::default() }).unwrap();
     level(&mut parties[1..]);
     let third = parties[2].clone();
     let id = parties[1].promote(&third).unwrap();
     assert!(parties[1].charter.proposal(&id).is_some(), "of two stewards both have to say yes");
-    // So does the founder, once its new root certifies a device.
-    chain.certify(&code(77).root(0), key(91).public(), Rights::ALL).unwrap();
-    let identities = vec![chain.clone()];
-    parties[1].charter.admit(Missing { identities, ..Missing::default() }).unwrap();
     let mut founder = parties[1].clone();
     (founder.n, founder.chain) = (91, chain);
     founder.vote(id, true).unwrap();
