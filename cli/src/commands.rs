@@ -1,5 +1,6 @@
 //! The verbs, one file each, and the flags that all of them have.
 
+mod backup;
 mod cluster;
 mod completions;
 mod decision;
@@ -111,6 +112,8 @@ enum Verb {
     #[command(subcommand)]
     Key(key::Key),
     Verify(verify::Verify),
+    Backup(backup::Backup),
+    Restore(backup::Restore),
     Completions(completions::Completions),
 }
 
@@ -139,6 +142,8 @@ pub(crate) fn run(cli: &Cli) -> Done {
         Verb::Device(verb) => verb.run(&context),
         Verb::Key(verb) => verb.run(&context),
         Verb::Verify(verb) => verb.run(&context),
+        Verb::Backup(verb) => verb.run(&context),
+        Verb::Restore(verb) => verb.run(&context),
         Verb::Completions(verb) => verb.run(&context),
     }
 }

@@ -11,6 +11,8 @@ mod deciding;
 
 pub use deciding::{Decided, DecisionInfo, DecisionState, Proposal, VoteInfo};
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 use staffroom_protocol::charter::Role;
 use staffroom_protocol::id::{ChangeHash, DeviceId, RecordId, SchoolId, SpaceId};
@@ -145,6 +147,11 @@ pub enum Request {
     Leave {
         /// The cluster's name or id.
         cluster: String,
+    },
+    /// Copies all that is held into a file, beside the running node.
+    Backup {
+        /// Where to; nothing may be there.
+        path: PathBuf,
     },
     /// Checks every chain, signature and hash; rebuilds what is cache where asked.
     Verify {
@@ -283,6 +290,8 @@ pub enum Answer {
     Decisions(Vec<DecisionInfo>),
     /// To [`Request::Decision`].
     Decision(Box<DecisionInfo>),
+    /// To [`Request::Backup`].
+    BackedUp(BackedUp),
     /// To [`Request::Leave`].
     Left(Named<SpaceId>),
     /// To [`Request::Verify`].
@@ -501,6 +510,15 @@ pub enum PartnerState {
     Behind,
     /// Not connected.
     Unheard,
+}
+
+/// What a backup holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackedUp {
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// Records.
+    pub records: u64,
 }
 
 /// What a verification found.

@@ -11,6 +11,7 @@
 //! Markdown folders and JSON lines.
 
 pub mod api;
+pub mod backup;
 pub mod engine;
 pub mod exchange;
 mod home;

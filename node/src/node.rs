@@ -1,5 +1,6 @@
 //! A node: the engine over the store of a home, and, while it runs, network and socket.
 
+use std::path::Path;
 use std::sync::Mutex;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use crate::api::{Answer, Code, Failure, Named, Request};
 use crate::engine::{Command, Engine};
 use crate::home::{Home, random};
 use crate::net::{Joining, Net, NetConfig};
-use crate::{socket, verify};
+use crate::{backup, socket, verify};
 use staffroom_protocol::charter::DeviceTicket;
 use staffroom_protocol::id::SchoolId;
 use staffroom_protocol::identity::{IdentityChain, RecoveryCode};
@@ -50,6 +51,7 @@ impl Node {
     pub fn ask_blocking(&self, request: Request) -> Result<Answer, Failure> {
         match request {
             Request::Verify { rebuild } => verify::run(&self.engine, rebuild),
+            Request::Backup { path } => back_up(&self.engine, &path),
             other => self.engine.ask_blocking(other),
         }
     }
@@ -75,6 +77,12 @@ impl Node {
         let _ = std::fs::remove_file(self.home.socket());
         let _ = stopping.join();
     }
+}
+
+fn back_up(engine: &Engine, path: &Path) -> Result<Answer, Failure> {
+    let snapshot = engine.snapshots().take();
+    let snapshot = snapshot.map_err(|fault| Failure::new(Code::Damaged, fault.to_string()))?;
+    backup::write(&snapshot, path).map(Answer::BackedUp)
 }
 
 impl Drop for Node {
@@ -110,13 +118,20 @@ impl Running {
                 let _ = tokio::time::timeout(Duration::from_millis(wait), in_step).await;
                 self.engine.ask(Request::Status).await
             }
-            Request::Verify { rebuild } => {
-                let engine = self.engine.clone();
-                let found = tokio::task::spawn_blocking(move || verify::run(&engine, rebuild)).await;
-                found.map_err(|error| Failure::new(Code::Failed, error.to_string()))?
-            }
+            Request::Verify { rebuild } => self.beside(move |engine| verify::run(engine, rebuild)).await,
+            Request::Backup { path } => self.beside(move |engine| back_up(engine, &path)).await,
             other => self.engine.ask(other).await,
         }
+    }
+
+    /// Does something that takes long from a snapshot, on a thread of its own.
+    async fn beside(
+        &self,
+        work: impl FnOnce(&Engine) -> Result<Answer, Failure> + Send + 'static,
+    ) -> Result<Answer, Failure> {
+        let engine = self.engine.clone();
+        let done = tokio::task::spawn_blocking(move || work(&engine)).await;
+        done.map_err(|error| Failure::new(Code::Failed, error.to_string()))?
     }
 
     async fn join(&self, text: &str, wait: Duration) -> Result<Answer, Failure> {

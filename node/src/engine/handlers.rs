@@ -48,6 +48,7 @@ pub(super) fn answer(desk: &mut Desk, request: Request) -> Result<Answer, Failur
             }
             Ok(Answer::Verified(crate::api::Verified::default()))
         }
+        Request::Backup { .. } => Err(Failure::new(Code::Failed, "a backup is made beside the engine")),
         Request::Join { .. } => Err(Failure::new(Code::Failed, "joining needs the network")),
     }
 }
