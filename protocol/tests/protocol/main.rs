@@ -10,6 +10,7 @@ mod charter_world;
 mod devices;
 mod exchange;
 mod forks;
+mod hostile_belonging;
 mod hostile_partner;
 mod hostile_peer;
 mod identity;
