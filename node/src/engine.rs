@@ -18,6 +18,7 @@ mod handlers;
 mod links;
 mod lookup;
 mod names;
+mod profile;
 mod waiting;
 
 use std::path::PathBuf;

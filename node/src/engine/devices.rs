@@ -10,8 +10,8 @@ use staffroom_protocol::replica::Draft;
 use tokio::sync::oneshot;
 
 use super::desk::Desk;
-use super::names::{failed, school_name};
-use super::{handlers, wall_clock};
+use super::names::{failed, reachable, school_name};
+use super::{profile, wall_clock};
 use crate::api::{Answer, Code, Device, Failure, Secret, Sheet};
 
 /// What the network asks the engine about devices.
@@ -62,7 +62,7 @@ impl Desk {
                 let result = self.replica.redeem_device(&redemption, joiner, wall_clock());
                 if result.is_ok() {
                     // From now on the school's own space is synced too: it has to say where.
-                    handlers::publish_addresses(self);
+                    profile::publish_addresses(self);
                 }
                 self.later(answer, result, |fault| Err(fault.clone()));
             }
@@ -151,7 +151,7 @@ pub(super) fn invite(desk: &mut Desk, expires_in: u64) -> Result<Answer, Failure
             .hint("start it in another window: share serve"));
     }
     let expires = wall_clock().plus(expires_in.saturating_mul(1000));
-    let invited = desk.replica.invite_device(expires, handlers::reachable(&desk.listen));
+    let invited = desk.replica.invite_device(expires, reachable(&desk.listen));
     let ticket = invited.map_err(|fault| match fault {
         Fault::NoRight { .. } => Failure::new(Code::Refused, "this device may not admit others")
             .hint("share device list shows which one may; make the ticket there"),

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::desk::Desk;
 use super::links::{Dialled, Partnership};
 use super::names::{space_name, store_failed};
-use super::{Command, handlers, wall_clock};
+use super::{Command, handlers, profile, wall_clock};
 
 impl Desk {
     /// Stages what a command asks for; its answer waits for [`Self::settle`]. Gives back who is to
@@ -61,7 +61,7 @@ impl Desk {
             Command::Dialled(device, dialled) => self.dialled(device, dialled),
             Command::Listening(addresses) => {
                 self.listen = addresses;
-                handlers::publish_addresses(self);
+                profile::publish_addresses(self);
             }
             Command::WhenInStep(answer) => self.until_in_step.push(answer),
             Command::Tick => self.links.tell_all(|| Input::Tick, &mut self.replica, wall_clock()),
@@ -80,7 +80,7 @@ impl Desk {
 
     fn join(&mut self, ticket: &Ticket, charter: Missing) -> Result<SpaceId, Fault> {
         let space = self.replica.join(ticket, charter)?;
-        handlers::introduce(self, space);
+        profile::introduce(self, space);
         Ok(space)
     }
 

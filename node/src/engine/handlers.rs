@@ -12,6 +12,7 @@ use staffroom_protocol::replica::{Draft, Edit, EditFault};
 
 use super::desk::Desk;
 use super::names::{OWN, clusters, failed, record, space, space_name};
+use super::profile::introduce;
 use super::{deciding, devices, lookup, waiting, wall_clock};
 use crate::api::{Answer, Code, Done, Failure, Named, NewRecord, Outcome, Request};
 
@@ -66,63 +67,6 @@ fn create_cluster(desk: &mut Desk, name: &str) -> Result<Answer, Failure> {
     let id = desk.replica.found(name).map_err(failed)?;
     introduce(desk, id);
     Ok(Answer::Cluster(Named { id, name: name.to_owned() }))
-}
-
-/// Shares the school's profile in a space that it just entered.
-pub(super) fn introduce(desk: &mut Desk, space: SpaceId) {
-    let Some(own) = desk.replica.own_space() else { return };
-    let school = desk.replica.school();
-    let profile = Catalogue(desk.replica.store()).profile(&own, &school).ok().flatten();
-    let already = Catalogue(&desk.replica.reader()).profile(&space, &school).ok().flatten().is_some();
-    let Some(profile) = profile.filter(|_| !already) else { return };
-    let mut fields = profile.fields;
-    fields.remove("kind");
-    fields.insert("addresses".to_owned(), Value::set(reachable(&desk.listen)));
-    let draft = Draft { space, kind: "school".to_owned(), fields, author: String::new(), open: None };
-    if let Err(fault) = desk.replica.create(&draft, wall_clock()) {
-        tracing::warn!(%fault, "the school's profile was not shared");
-    }
-}
-
-/// Keeps the addresses in our profiles, so that partners find a node that moved.
-pub(super) fn publish_addresses(desk: &mut Desk) {
-    let (own, school) = (desk.replica.own_space(), desk.replica.school());
-    // The own space has no address to tell as long as one device is the school.
-    let alone = desk.replica.identity().devices().len() < 2;
-    let told = |id: &SpaceId| Some(*id) != own || !alone;
-    let spaces: Vec<SpaceId> = desk.replica.spaces().map(|(id, _)| *id).filter(told).collect();
-    for space in spaces {
-        let Some(profile) = Catalogue(desk.replica.store()).profile(&space, &school).ok().flatten() else { continue };
-        let addresses = Value::set(with_siblings(profile.set("addresses"), &desk.listen));
-        if profile.set("addresses") == addresses.members() {
-            continue;
-        }
-        let fields = BTreeMap::from([("addresses".to_owned(), addresses.clone())]);
-        let edit = Edit { record: profile.id, fields, heads: None, author: String::new() };
-        if let Err(fault) = desk.replica.edit(&edit, wall_clock()) {
-            tracing::warn!(%fault, "the node's addresses were not shared");
-        }
-    }
-}
-
-/// The addresses of this device, and those known that name another one.
-fn with_siblings(known: &[String], listen: &[String]) -> Vec<String> {
-    let named = |address: &str| address.rsplit_once("/p2p/").map(|(_, name)| name.to_owned());
-    let ours = listen.first().and_then(|address| named(address));
-    let siblings = known.iter().filter(|address| named(address).is_some_and(|name| Some(name) != ours));
-    let mut all = reachable(listen);
-    all.extend(siblings.cloned());
-    all.truncate(staffroom_protocol::limits::ADDRESSES);
-    all
-}
-
-/// The addresses that others may reach; those of this machine alone where there are no others.
-pub(super) fn reachable(listen: &[String]) -> Vec<String> {
-    let loopback = |address: &&String| address.starts_with("/ip4/127.") || address.starts_with("/ip6/::1/");
-    let outside: Vec<String> = listen.iter().filter(|address| !loopback(address)).cloned().collect();
-    let mut chosen = if outside.is_empty() { listen.to_vec() } else { outside };
-    chosen.truncate(staffroom_protocol::limits::ADDRESSES);
-    chosen
 }
 
 fn save(desk: &mut Desk, to: Option<&str>, records: Vec<NewRecord>) -> Result<Answer, Failure> {

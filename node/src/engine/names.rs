@@ -127,3 +127,12 @@ pub(super) fn school_name<R: Read>(store: &R, space: &SpaceId, school: &SchoolId
     let name = profile.map(|card| card.line("title").to_owned()).filter(|name| !name.is_empty());
     Named { id: *school, name: name.unwrap_or_else(|| school.short()) }
 }
+
+/// The addresses that others may reach; those of this machine alone where there are no others.
+pub(super) fn reachable(listen: &[String]) -> Vec<String> {
+    let loopback = |address: &&String| address.starts_with("/ip4/127.") || address.starts_with("/ip6/::1/");
+    let outside: Vec<String> = listen.iter().filter(|address| !loopback(address)).cloned().collect();
+    let mut chosen = if outside.is_empty() { listen.to_vec() } else { outside };
+    chosen.truncate(staffroom_protocol::limits::ADDRESSES);
+    chosen
+}

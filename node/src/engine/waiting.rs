@@ -6,8 +6,7 @@ use staffroom_protocol::id::IdPrefix;
 use staffroom_protocol::identity::Rights;
 
 use super::desk::Desk;
-use super::handlers::reachable;
-use super::names::{failed, space, space_name};
+use super::names::{failed, reachable, space, space_name};
 use super::wall_clock;
 use crate::api::{Answer, Code, Failure, Named, WaitingSchool};
 

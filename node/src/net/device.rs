@@ -16,9 +16,8 @@ use staffroom_protocol::sync::{DeviceAsk, Joined, SpacePart};
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::info;
 
-use super::frame::{self, NoFrame};
+use super::frame::{self, ASK_TIME, NoFrame, REFUSAL_TIME};
 use super::join::{ANSWER_TIME, CHARTER_TIME, DIAL_TIME};
-use super::redeem::{ASK_TIME, REFUSAL_TIME};
 use super::roster::{Held, Line};
 use super::streams::{JOIN, NotOpened};
 use super::{Shared, peer};

@@ -12,6 +12,10 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::roster::Line;
 
+/// How long a joiner may take to say what it wants, and again to show its number.
+pub(super) const ASK_TIME: Duration = Duration::from_secs(10);
+/// When a refusal is answered, counted from the question: no store takes longer to look a ticket up.
+pub(super) const REFUSAL_TIME: Duration = Duration::from_millis(250);
 /// How long one frame may take from its first byte, whatever its size.
 pub(super) const FRAME_TIME: Duration = Duration::from_secs(30);
 /// What a larger frame has to reach beyond that, bytes a second: a tenth of a slow school's line.

@@ -17,14 +17,11 @@ use staffroom_protocol::sync::{DeviceAsk, Join, Joined, Reveal};
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::info;
 
+use super::frame::{self, ASK_TIME, REFUSAL_TIME};
 use super::roster::{Held, Line};
-use super::{Shared, device, frame};
+use super::{Shared, device};
 use crate::engine::Command;
 
-/// How long a joiner may take to say what it wants, and again to show its number.
-pub(super) const ASK_TIME: Duration = Duration::from_secs(10);
-/// When a refusal is answered, counted from the question: no store takes longer to look a ticket up.
-pub(super) const REFUSAL_TIME: Duration = Duration::from_millis(250);
 /// How long the stream of a joiner that waits is held: less than a stranger may stay.
 const HOLD: Duration = Duration::from_secs(45);
 /// Streams that are held at a time: half of the strangers that may be connected.
