@@ -118,9 +118,9 @@ impl<S: Store> Replica<S> {
             replica.spaces.insert(space, Space::durable(charter, &replica.me));
         }
         replica.read_own_identity()?;
-        replica.open_proposals()?;
         replica.open_forks()?;
         replica.open_logs()?;
+        replica.open_proposals()?;
         Ok(replica)
     }
 
@@ -130,10 +130,16 @@ impl<S: Store> Replica<S> {
             proposals.push((SpaceId(split_ids(key)?.0), bytes::decode(value, "proposal")?));
             Ok(true)
         })?;
+        let mut decided = BTreeSet::new();
         for (space, voted) in proposals {
-            if let Some(space) = self.spaces.get_mut(&space) {
-                space.charter_mut().take_proposal(voted)?;
-                space.became_durable();
+            let Some(held) = self.spaces.get_mut(&space).filter(|_| !decided.contains(&space)) else { continue };
+            match held.charter_mut().take_proposal(voted)? {
+                // What it had seen came later than its votes: it is complete now, and not durable yet.
+                Some(grown) if !grown.is_empty() => {
+                    decided.insert(space);
+                    self.stage_charter(space, &grown)?;
+                }
+                _ => held.became_durable(),
             }
         }
         Ok(())

@@ -163,6 +163,9 @@ impl Charter {
             return Err(Fault::TooLarge { what: "proposal", most: limits::LIVE_ADMISSIONS as u64 });
         }
         let id = decision.id();
+        // Two schools may propose the same: it is one decision, and the votes for it count together.
+        let same = self.proposals.0.iter().find(|(_, held)| held.decision.id() == id).map(|(by, _)| *by);
+        let by = same.unwrap_or(by);
         let held = self.proposals.0.get(&by);
         let mut merged = match held {
             Some(held) if held.decision.id() == id => held.clone(),

@@ -161,7 +161,7 @@ impl<S: Store> Replica<S> {
     }
 
     /// Takes back what was put aside of a log and stands again.
-    fn take_back(&mut self, id: SpaceId, writer: WriterId) -> Result<(), Fault> {
+    pub(super) fn take_back(&mut self, id: SpaceId, writer: WriterId) -> Result<(), Fault> {
         let space = self.space(&id)?;
         let next = space.staged_frontier().next(&writer);
         let end = space.end(&writer);

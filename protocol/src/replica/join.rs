@@ -192,7 +192,8 @@ impl<S: Store> Replica<S> {
         }
         let new = held.charter_mut().enrol(Local::actor(&self.me), &writer)?;
         self.stage_parts(space, &new.new);
-        Ok(())
+        // What it wrote under an enrolment that does not stand goes on: no seq is signed twice.
+        self.take_back(space, writer.public())
     }
 }
 

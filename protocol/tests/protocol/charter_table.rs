@@ -343,3 +343,13 @@ fn another_name_and_an_erasure_hold_and_an_upgrade_beyond_us_holds_the_rest_back
     assert!(matches!(parties[0].promote(&second), Err(Fault::Decision(_))));
     let _: Missing = parties[0].charter.whole();
 }
+
+#[test]
+fn two_stewards_who_propose_the_same_decide_it_together() {
+    let mut parties = cluster(3, 2);
+    let third = parties[2].clone();
+    parties[0].promote(&third).unwrap();
+    parties[1].promote(&third).unwrap();
+    level(&mut parties);
+    assert!(parties.iter().all(|party| party.role(&third) == Some(Role::Steward)));
+}

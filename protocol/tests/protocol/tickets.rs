@@ -7,7 +7,7 @@ use staffroom_protocol::limits;
 use staffroom_protocol::sync::{Join, Joined, Reveal};
 use staffroom_protocol::time::Millis;
 
-use crate::schools::{local, school};
+use crate::schools::{admit, local, school, share, talk};
 
 fn any_ticket() -> impl Strategy<Value = Ticket> {
     let head = (any::<u32>(), any::<[u8; 32]>().prop_map(DecisionId));
@@ -131,4 +131,21 @@ proptest! {
 fn a_ticket_of_a_megabyte_is_not_read() {
     let text = format!("staffroom1{}", "a".repeat(1 << 20));
     assert_eq!(Ticket::parse(&text), Err(NotATicket));
+}
+
+#[test]
+fn who_was_removed_unheard_and_comes_back_goes_on_with_its_log() {
+    let (mut hill, mut brook) = (school(1), school(2));
+    let space = hill.found("The Brook Cluster").unwrap();
+    admit(&mut hill, &mut brook, space).unwrap();
+    share(&mut brook, space, "Fractions as division");
+    // Hill has not heard of Brook's writer yet: the removal covers no enrolment.
+    hill.demote(space, brook.school(), None).unwrap();
+    hill.flush().unwrap();
+    admit(&mut hill, &mut brook, space).unwrap();
+    share(&mut brook, space, "Pizza and cake");
+    talk(&mut hill, &mut brook, space);
+    let held = hill.space(&space).unwrap();
+    assert_eq!(held.frontier().0.values().map(|reach| reach.next).collect::<Vec<_>>(), [2]);
+    assert_eq!(held.frontier(), brook.space(&space).unwrap().frontier());
 }
