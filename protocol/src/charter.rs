@@ -6,6 +6,7 @@
 
 mod acts;
 mod chains;
+mod cut;
 mod decision;
 mod device;
 mod held;
@@ -18,14 +19,15 @@ mod role;
 mod ticket;
 mod words;
 
-pub use decision::{Body, Decision, Founding, LogCut, Place, Settlement, Versions, Vote, Voted};
+pub use cut::{Cut, LogCut};
+pub use decision::{Body, Decision, Founding, Place, Settlement, Versions, Vote, Voted};
 pub use device::{Claim, DeviceInvitation, DeviceRedemption, DeviceTicket};
 pub use held::{Actor, Charter, Grown};
 pub use identities::Identities;
 pub use missing::{Missing, Positions};
 pub use operation::{Act, Admission, Departure, Enrolment, Operation};
 pub use proposals::Decided;
-pub use resolve::{Cut, Member, RESOLVER, Resolved, Writer, resolve};
+pub use resolve::{Member, RESOLVER, Resolved, Writer, resolve};
 pub use role::Role;
 pub use ticket::{Holder, Invitation, NotATicket, Redeemed, Redemption, Standing, Ticket, Waiting};
 pub use words::{Nonce, NotWords, Transcript, Words, commitment};

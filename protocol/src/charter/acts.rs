@@ -1,6 +1,6 @@
 //! What one school does by itself in a charter (§3.3).
 
-use super::decision::LogCut;
+use super::cut::LogCut;
 use super::held::{Actor, Charter, Grown};
 use super::missing::Missing;
 use super::operation::{Act, Admission, Departure, Enrolment, Header, Operation};

@@ -28,7 +28,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::resolve::Cut;
+use super::cut::{LogCut, count};
 use super::role::Role;
 use crate::bytes::{Reader, Writer};
 use crate::fault::Fault;
@@ -82,31 +82,6 @@ impl Body {
             Self::Promote(school) | Self::Demote(school, ..) | Self::Remove(school, _) => Some(*school),
             _ => None,
         }
-    }
-}
-
-/// The last entry of a log that stands (§3.6).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct LogCut {
-    /// Whose log.
-    pub writer: WriterId,
-    /// Where it ends.
-    pub cut: Cut,
-}
-
-impl LogCut {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, Fault> {
-        Ok(Self { writer: reader.id()?, cut: Cut { next: reader.u64()?, head: reader.id()? } })
-    }
-    pub(super) fn write(&self, writer: Writer) -> Writer {
-        writer.bytes(&self.writer.0).u64(self.cut.next).bytes(&self.cut.head.0)
-    }
-    pub(super) fn read_all(reader: &mut Reader<'_>) -> Result<Vec<Self>, Fault> {
-        let cuts = (0..reader.u16()?).map(|_| Self::read(reader)).collect::<Result<Vec<_>, _>>()?;
-        if cuts.is_sorted_by(|a, b| a.writer < b.writer) { Ok(cuts) } else { Err(reader.malformed()) }
-    }
-    pub(super) fn write_all(cuts: &[Self], writer: Writer) -> Writer {
-        cuts.iter().fold(writer.u16(count(cuts.len())), |writer, cut| cut.write(writer))
     }
 }
 
@@ -171,10 +146,6 @@ pub struct Place {
     pub seen: Vec<(DeviceId, u32, OperationId)>,
     /// The schools that may vote, with the heads of their identity chains, in order.
     pub signers: Vec<(SchoolId, LinkId)>,
-}
-
-fn count(n: usize) -> u16 {
-    u16::try_from(n).expect("bounded by the limits of a charter")
 }
 
 impl Decision {

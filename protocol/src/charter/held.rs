@@ -7,7 +7,6 @@ use super::decision::{Body, Decision, Founding, Vote, Voted};
 use super::identities::{Identities, Named};
 use super::missing::{Missing, Positions, in_order};
 use super::operation::{Act, Operation};
-use super::proposals::Proposals;
 use super::resolve::{Resolved, resolve};
 use crate::fault::Fault;
 use crate::hash;
@@ -24,7 +23,8 @@ pub struct Charter {
     pub(super) splits: BTreeMap<u32, Voted>,
     pub(super) operations: BTreeMap<DeviceId, DeviceChain>,
     pub(super) identities: Identities,
-    pub(super) proposals: Proposals,
+    /// What waits for votes, by the school that proposed it.
+    pub(super) proposals: BTreeMap<SchoolId, Voted>,
     pub(super) resolved: Resolved,
 }
 
@@ -62,7 +62,7 @@ impl Charter {
             splits: BTreeMap::new(),
             operations: BTreeMap::new(),
             identities: Identities::default(),
-            proposals: Proposals::default(),
+            proposals: BTreeMap::new(),
             resolved: Resolved::default(),
         }
     }
@@ -230,7 +230,7 @@ impl Charter {
         }
         next.take_beside(beside, &mut grown)?;
         let mut proposals = core::mem::take(&mut next.proposals);
-        proposals.retain(|decision| next.may_be_next(decision));
+        proposals.retain(|_, voted| next.may_be_next(&voted.decision));
         next.proposals = proposals;
         next.keep_named(&changed, &mut grown)?;
         *self = next;

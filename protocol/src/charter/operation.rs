@@ -15,7 +15,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::decision::LogCut;
+use super::cut::LogCut;
 use super::role::Role;
 use crate::bytes::{Reader, Writer};
 use crate::fault::Fault;

@@ -3,8 +3,6 @@
 //! Held is one proposal of each steward, at the place after the head; it is forgotten once that place
 //! is taken. What is held here is no part of what nodes must agree on.
 
-use std::collections::BTreeMap;
-
 use super::decision::{Body, Decision, Place, Vote, Voted};
 use super::held::{Actor, Charter, Grown};
 use super::missing::Missing;
@@ -13,20 +11,6 @@ use crate::fault::Fault;
 use crate::id::{DecisionId, SchoolId};
 use crate::identity::Rights;
 use crate::limits;
-
-/// Proposals, by the school that made each: the first that voted for it.
-pub(super) type ByProposer = BTreeMap<SchoolId, Voted>;
-
-/// What waits for votes.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Proposals(ByProposer);
-
-impl Proposals {
-    /// Keeps what may still be decided.
-    pub(super) fn retain(&mut self, waits: impl Fn(&Decision) -> bool) {
-        self.0.retain(|_, voted| waits(&voted.decision));
-    }
-}
 
 /// What a proposal led to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +28,7 @@ fn cannot(why: &'static str) -> Fault {
 impl Charter {
     /// What waits for votes.
     pub fn proposals(&self) -> impl Iterator<Item = &Voted> {
-        self.proposals.0.values()
+        self.proposals.values()
     }
     /// One of them.
     pub fn proposal(&self, id: &DecisionId) -> Option<&Voted> {
@@ -164,9 +148,9 @@ impl Charter {
         }
         let id = decision.id();
         // Two schools may propose the same: it is one decision, and the votes for it count together.
-        let same = self.proposals.0.iter().find(|(_, held)| held.decision.id() == id).map(|(by, _)| *by);
+        let same = self.proposals.iter().find(|(_, held)| held.decision.id() == id).map(|(by, _)| *by);
         let by = same.unwrap_or(by);
-        let held = self.proposals.0.get(&by);
+        let held = self.proposals.get(&by);
         let mut merged = match held {
             Some(held) if held.decision.id() == id => held.clone(),
             // Another one of the same steward: only where the first can never be complete.
@@ -189,7 +173,7 @@ impl Charter {
         if merged.votes.len() == known {
             return Ok(None);
         }
-        self.proposals.0.insert(by, merged.clone());
+        self.proposals.insert(by, merged.clone());
         let mut next = self.clone();
         let branch = self.unsettled().filter(|split| split.decision.id() == merged.decision.prev()).cloned();
         let decisions = branch.chain([merged.clone()]).collect();

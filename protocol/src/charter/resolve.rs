@@ -10,11 +10,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::cut::Cut;
 use super::decision::{Versions, Voted};
 use super::identities::Identities;
 use super::operation::Operation;
 use super::role::Role;
-use crate::id::{DecisionId, DeviceId, EntryId, OperationId, RecordId, SchoolId, TicketId, WriterId};
+use crate::id::{DecisionId, DeviceId, OperationId, RecordId, SchoolId, TicketId, WriterId};
 
 /// The version of [`resolve`] that this program knows.
 pub const RESOLVER: u16 = 0;
@@ -27,15 +28,6 @@ pub struct Member {
     /// The admissions that it belongs by: more than one where two stewards admitted it at once. The
     /// space's id for the school that founded it.
     pub admissions: Vec<OperationId>,
-}
-
-/// Where a log ends for good.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
-pub struct Cut {
-    /// How many entries stand.
-    pub next: u64,
-    /// The last of them; zero where none does.
-    pub head: EntryId,
 }
 
 /// A writer that is enrolled.

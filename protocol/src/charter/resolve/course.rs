@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Cut, RESOLVER, Resolved};
-use crate::charter::decision::{Body, Decision, LogCut, Settlement, Versions, Vote, Voted};
+use super::{RESOLVER, Resolved};
+use crate::charter::cut::{Cut, LogCut};
+use crate::charter::decision::{Body, Decision, Settlement, Versions, Vote, Voted};
 use crate::charter::identities::Identities;
 use crate::charter::operation::{Act, Admission, Operation};
 use crate::charter::role::Role;

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::course::{Course, Ending, Step};
-use super::{Cut, Member, Resolved, Writer};
+use super::{Member, Resolved, Writer};
+use crate::charter::cut::Cut;
 use crate::charter::operation::{Act, Enrolment};
 use crate::charter::role::Role;
 use crate::id::{OperationId, SchoolId, TicketId, WriterId};
