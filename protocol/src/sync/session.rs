@@ -196,6 +196,8 @@ impl Session {
         let progress = match &input {
             Input::Tick | Input::Durable => false,
             Input::Message(Message::Hello(_)) => !self.heard_hello,
+            // Nor does comparing again and again.
+            Input::Message(Message::Frontier(_)) => !self.compared,
             _ => true,
         };
         self.last_progress = if progress || !self.is_waiting() { now } else { self.last_progress.min(now) };
