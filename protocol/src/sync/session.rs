@@ -324,6 +324,8 @@ impl Session {
         self.positions = charter.positions();
         (self.charter_sent, self.charter_heard, self.said_positions) = (true, true, false);
         if hello.frontier == space.frontier().hash() {
+            // What either claimed of logs that stand at nothing now is gone.
+            self.logs.retain(|writer, _| space.frontier().0.contains_key(writer));
             for (writer, reach) in &space.frontier().0 {
                 let log = Log { held: reach.next, sent: reach.next, claimed: reach.next, ..Log::default() };
                 self.logs.insert(*writer, log);
