@@ -196,6 +196,8 @@ impl Session {
         let progress = match &input {
             Input::Tick | Input::Durable => false,
             Input::Message(Message::Hello(_)) => !self.heard_hello,
+            // Nor does comparing again and again.
+            Input::Message(Message::Frontier(_)) => !self.compared,
             _ => true,
         };
         self.last_progress = if progress || !self.is_waiting() { now } else { self.last_progress.min(now) };
@@ -322,6 +324,8 @@ impl Session {
         self.positions = charter.positions();
         (self.charter_sent, self.charter_heard, self.said_positions) = (true, true, false);
         if hello.frontier == space.frontier().hash() {
+            // What either claimed of logs that stand at nothing now is gone.
+            self.logs.retain(|writer, _| space.frontier().0.contains_key(writer));
             for (writer, reach) in &space.frontier().0 {
                 let log = Log { held: reach.next, sent: reach.next, claimed: reach.next, ..Log::default() };
                 self.logs.insert(*writer, log);

@@ -5,10 +5,10 @@ use staffroom_protocol::catalogue::Catalogue;
 use staffroom_protocol::fault::Fault;
 use staffroom_protocol::record::field::Value;
 use staffroom_protocol::replica::Edit;
-use staffroom_protocol::sync::Message;
+use staffroom_protocol::sync::{Ended, Input, Mark, Message, Output};
 use staffroom_protocol::time::Millis;
 
-use crate::schools::{admit, lesson, school, share, talk};
+use crate::schools::{admit, lesson, school, session, share, talk};
 
 #[test]
 fn a_partner_that_joined_by_ticket_holds_the_same() {
@@ -122,4 +122,18 @@ proptest! {
         prop_assert_eq!(hill.space(&space).unwrap().frontier(), brook.space(&space).unwrap().frontier());
         prop_assert_eq!(Catalogue(brook.store()).count().unwrap(), (ours + theirs) as u64);
     }
+}
+
+#[test]
+fn a_peer_that_compares_for_ever_and_settles_nothing_stalls() {
+    let (mut hill, brook, space, mut session) = session();
+    share(&mut hill, space, "Pizza and cake");
+    let sent = session.handle(Input::Durable, &mut hill, Millis(20));
+    assert!(matches!(sent[..], [Output::Send(Message::Entries(_))]), "{sent:?}");
+    for n in 1..4 {
+        let marks = Mark::all(brook.space(&space).unwrap().frontier());
+        session.handle(Input::Message(Message::Frontier(marks)), &mut hill, Millis(n * 40_000));
+    }
+    let ended = session.handle(Input::Tick, &mut hill, Millis(130_000));
+    assert!(ended.contains(&Output::Ended(Ended::Stalled)), "{ended:?}");
 }
