@@ -45,11 +45,11 @@ fn a_stranger_learns_nothing_of_a_space() {
         credit: 4,
         answer: true,
     };
-    let told = session.handle(staffroom_protocol::sync::Input::Message(Message::Hello(hello)), &mut hill, Millis(0));
+    let told = session.handle(Input::Message(Message::Hello(hello)), &mut hill, Millis(0));
     let other = staffroom_protocol::id::SpaceId([3; 32]);
     let mut session = staffroom_protocol::sync::Session::new(other, stranger.device(), false);
     let hello = staffroom_protocol::sync::Hello { space: other, ..hello };
-    let nothing = session.handle(staffroom_protocol::sync::Input::Message(Message::Hello(hello)), &mut hill, Millis(0));
+    let nothing = session.handle(Input::Message(Message::Hello(hello)), &mut hill, Millis(0));
     assert_eq!(told, nothing);
     assert_eq!(admit(&mut stranger, &mut hill, space), Err(Fault::NoSuchSpace));
 }
