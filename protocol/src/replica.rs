@@ -226,13 +226,23 @@ impl<S: Store> Replica<S> {
         self.check()?;
         let header = entry.header();
         let space = self.space(&header.space)?;
-        if header.seq < space.staged_frontier().next(&header.writer) && space.end(&header.writer) == End::Open {
-            let place = space.place(&header.writer, header.seq).ok_or(Fault::Chain { what: "entry" })?;
+        let (id, writer) = (header.space, header.writer);
+        let next = space.staged_frontier().next(&writer);
+        if header.seq < next {
+            let place = space.place(&writer, header.seq).ok_or(Fault::Chain { what: "entry" })?;
             let held = read_entry(&self.reader(), place)?;
-            if held.id() == entry.id() {
-                return Ok(Admitted::Held);
+            match space.end(&writer) {
+                _ if held.id() == entry.id() => return Ok(Admitted::Held),
+                End::Open => return Err(self.contradict(&held, entry)?),
+                // Of a log that was ended, one of two histories is held, and not up to its end: which of
+                // them leads there is seen when it is fetched anew.
+                End::Cut(cut) if next < cut.next => {
+                    self.put_aside(id, writer, 0)?;
+                    return Err(Fault::AboveCut(writer));
+                }
+                End::Cut(_) => return Err(Fault::AboveCut(writer)),
+                End::Fork(_) | End::NotEnrolled => {}
             }
-            return Err(self.contradict(&held, entry)?);
         }
         Err(Fault::Withheld(entry.id()))
     }

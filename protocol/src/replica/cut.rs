@@ -9,7 +9,7 @@ use super::record::read_held;
 use super::rows::{RecordRow, join_ids, read_entry, unpack};
 use super::{Notice, Replica};
 use crate::charter::Cut;
-use crate::fault::Fault;
+use crate::fault::{Blame, Fault};
 use crate::id::{EntryId, RecordId, SpaceId, WriterId};
 use crate::log::{Entry, EntryKind, Fork, Verified};
 use crate::store::{Read, Store, Table};
@@ -213,8 +213,11 @@ impl<S: Store> Replica<S> {
         self.staged.put(Table::Forks, join_ids(&id.0, &writer.0), crate::bytes::encode(fork));
         self.apply_cuts(id)?;
         self.notices.insert(Notice::Charter(id));
-        self.renew_writer(id)?;
-        Ok(true)
+        // A device that may not write goes on in no log: no fault of who brought the evidence.
+        match self.renew_writer(id) {
+            Err(fault) if fault.blame() == Blame::Node => Err(fault),
+            _ => Ok(true),
+        }
     }
 
     /// An entry that contradicts what is held at its place: the two are a fork.
