@@ -33,8 +33,8 @@ pub enum Table {
     Logs,
     /// space ‖ writer → the headers and signatures of two entries with one seq: a fork (§2.4).
     Forks,
-    /// space ‖ writer ‖ seq (8) ‖ entry → header and signature, then the payload, compressed: what
-    /// stands above a cut and is in force nowhere.
+    /// space ‖ writer ‖ seq (8) ‖ entry → whether its words were set again (1), header and signature,
+    /// then the payload, compressed: what stands above a cut and is in force nowhere.
     Aside,
     /// log (4) ‖ seq (8) → header and signature, as received.
     Headers,

@@ -69,7 +69,7 @@ impl<S: Store> Replica<S> {
         for seq in keep..next {
             let place = self.space(&id)?.place(&writer, seq).ok_or(Fault::Chain { what: "entry" })?;
             let entry = read_entry(&self.reader(), place)?;
-            self.stage_aside(&entry);
+            self.stage_aside(&entry, false);
             gone.push(place);
             records.insert(entry.header().record);
             if entry.header().kind == EntryKind::Genesis {
@@ -129,14 +129,15 @@ impl<S: Store> Replica<S> {
         let header = entry.header();
         [&header.space.0[..], &header.writer.0, &header.seq.to_be_bytes(), &entry.id().0].concat()
     }
-    fn stage_aside(&mut self, entry: &Verified) {
+    /// Puts an entry aside; `said` if its words were set again.
+    pub(super) fn stage_aside(&mut self, entry: &Verified, said: bool) {
         let key = Self::aside_key(entry);
         let payload = entry.payload().map(|payload| self.packer.pack(payload.as_bytes())).unwrap_or_default();
-        self.staged.put(Table::Aside, key, [entry.signed_bytes(), &payload].concat());
+        self.staged.put(Table::Aside, key, [&[u8::from(said)], entry.signed_bytes(), &payload].concat());
     }
 
-    /// What was put aside of a log, in order.
-    pub(crate) fn aside(&self, space: SpaceId, writer: &WriterId) -> Result<Vec<Verified>, Fault> {
+    /// What was put aside of a log, in order; each with whether its words were set again.
+    pub(crate) fn aside(&self, space: SpaceId, writer: &WriterId) -> Result<Vec<(Verified, bool)>, Fault> {
         let prefix = join_ids(&space.0, &writer.0);
         let mut rows: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
         self.store.scan(Table::Aside, &prefix, &[], &mut |key, value| {
@@ -150,12 +151,12 @@ impl<S: Store> Replica<S> {
                 None => rows.remove(key),
             };
         }
-        let read = |value: &Vec<u8>| {
-            let (signed, packed) = value
-                .split_at_checked(crate::log::SIGNED_HEADER)
-                .ok_or(Fault::Malformed { what: "entry put aside" })?;
+        let read = |value: &Vec<u8>| -> Result<(Verified, bool), Fault> {
+            let malformed = || Fault::Malformed { what: "entry put aside" };
+            let (said, entry) = value.split_first().ok_or_else(malformed)?;
+            let (signed, packed) = entry.split_at_checked(crate::log::SIGNED_HEADER).ok_or_else(malformed)?;
             let payload = if packed.is_empty() { None } else { Some(unpack(packed)?) };
-            Verified::from_own_store(signed, payload)
+            Ok((Verified::from_own_store(signed, payload)?, *said == 1))
         };
         rows.values().map(read).collect()
     }
@@ -168,7 +169,7 @@ impl<S: Store> Replica<S> {
         if matches!(end, End::NotEnrolled) || matches!(end, End::Cut(cut) if cut.next <= next) {
             return Ok(());
         }
-        let aside = self.aside(id, &writer)?;
+        let aside: Vec<Verified> = self.aside(id, &writer)?.into_iter().map(|(entry, _)| entry).collect();
         // Of a log that ends, only what leads to its end.
         let mut stands: BTreeSet<EntryId> = aside.iter().map(|entry| entry.id()).collect();
         if let End::Cut(cut) = end {
@@ -225,7 +226,7 @@ impl<S: Store> Replica<S> {
         let header = entry.header();
         if let Some(fork) = Fork::of(held, entry) {
             self.admit_fork(&fork)?;
-            self.stage_aside(entry);
+            self.stage_aside(entry, false);
         }
         Ok(Fault::Fork { writer: header.writer, seq: header.seq })
     }

@@ -70,7 +70,12 @@ impl<S: Store> Replica<S> {
     /// Sets again what was lost, as far as this store has a writer that may write.
     pub(super) fn restate(&mut self, id: SpaceId) -> Result<(), Fault> {
         let space = self.space(&id)?;
-        if space.end(&space.own_writer()) != End::Open {
+        // Two clones that both run share every key that follows from their secrets. Each would set its
+        // words again in the same next log, and fork that too, without end: so after a second fork that
+        // nobody has ended, words wait until somebody does.
+        let forked = |generation| matches!(space.end(&self.me.writer(id, generation).public()), End::Fork(_));
+        let forks = (0..space.generation()).filter(|generation| forked(*generation)).count();
+        if !self.restates || forks > 1 || space.end(&space.own_writer()) != End::Open {
             return Ok(());
         }
         let mut words = Vec::new();
@@ -111,15 +116,18 @@ impl<S: Store> Replica<S> {
 
     /// The words of an ended log of ours that were put aside: for a record of which the genesis is
     /// among them, all that it holds and whether it was open; for another, what they change. They are
-    /// set again once: then they are aside no more.
+    /// set again once, and stay aside.
     fn words_aside(&mut self, id: SpaceId, writer: WriterId) -> Result<Vec<(Option<bool>, Words)>, Fault> {
         let mut by_record: BTreeMap<RecordId, Vec<Held>> = BTreeMap::new();
         let mut order: Vec<RecordId> = Vec::new();
         let school = self.school();
         // Below a fork nothing is lost: what was put aside there with the rest is fetched again.
         let from = self.space(&id)?.fork(&writer).map_or(0, |fork| fork.place().2);
-        for entry in self.aside(id, &writer)?.into_iter().filter(|entry| entry.header().seq >= from) {
-            self.staged.delete(Table::Aside, Self::aside_key(&entry));
+        for (entry, said) in self.aside(id, &writer)? {
+            if said || entry.header().seq < from {
+                continue;
+            }
+            self.stage_aside(&entry, true);
             let record = entry.header().record;
             if !order.contains(&record) {
                 order.push(record);

@@ -103,3 +103,24 @@ fn a_store_put_back_is_told_by_its_partners_and_goes_on() {
     assert_eq!(titles(&restored, space), ["Monday", "Thursday", "Wednesday"]);
     assert_eq!(titles(&hill, space), ["Monday", "Thursday", "Wednesday"]);
 }
+
+#[test]
+fn two_clones_that_both_run_on_do_not_answer_each_other_without_end() {
+    let (mut hill, mut brook, space) = pair();
+    let mut north = school(3);
+    admit(&mut hill, &mut north, space).unwrap();
+    settle(&mut [&mut hill, &mut brook, &mut north], space);
+    let mut clone = copy(&north, 3);
+    share(&mut north, space, "Of the first machine");
+    share(&mut clone, space, "Of its copy");
+    let mut last = 0;
+    for round in 0..12 {
+        talk(&mut north, &mut hill, space);
+        talk(&mut clone, &mut brook, space);
+        talk(&mut hill, &mut brook, space);
+        let entries = hill.space(&space).unwrap().frontier().entries();
+        assert!(round < 8 || entries == last, "{entries} entries in round {round}, {last} before");
+        last = entries;
+    }
+    assert!(last < 20, "{last} entries");
+}

@@ -154,7 +154,9 @@ impl Node {
         let me = Local { school: self.chain.clone(), device: SecretKey::from_seed(&self.device_seed), life: self.life };
         let store = self.store.take().ok_or(Fault::Store("runs already".to_owned()))?;
         self.starts += 1;
-        self.replica = Some(Replica::open(store, me, Entropy::from_seed(random.bytes()))?);
+        let mut replica = Replica::open(store, me, Entropy::from_seed(random.bytes()))?;
+        replica.set_nothing_again_for_simulation();
+        self.replica = Some(replica);
         Ok(())
     }
     /// Stops it without warning: what was staged is lost, what was durable stays.

@@ -49,7 +49,7 @@ pub(super) fn with_aside(store: &MemoryStore, space: SpaceId, message: Message) 
     let Message::Entries(mut runs) = message else { return message };
     let mut more = None;
     let read = store.scan(Table::Aside, &space.0, &[], &mut |_, value| {
-        more = value.get(..SIGNED_HEADER).and_then(|signed| Entry::parse(signed, None).ok());
+        more = value.get(1..=SIGNED_HEADER).and_then(|signed| Entry::parse(signed, None).ok());
         Ok(false)
     });
     read.expect("a store in memory can be read");
