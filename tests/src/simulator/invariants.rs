@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
-use staffroom_protocol::charter::{Act, Body, Charter, LogCut};
+use staffroom_protocol::charter::{Act, Body, Charter, LogCut, Voted};
 use staffroom_protocol::id::{DecisionId, DeviceId, EntryId, OperationId, SchoolId, SpaceId, TicketId, WriterId};
 use staffroom_protocol::log::Entry;
 use staffroom_protocol::replica::{End, Replica, Space};
@@ -124,7 +124,11 @@ pub(super) fn votes_are_never_lost(was: &SpaceWitness, charter: &Charter, school
     for (id, voted) in &was.answered {
         let answer = voted.votes.iter().find(|vote| vote.school == school);
         let answer_now = charter.proposal(id).and_then(|now| now.votes.iter().find(|vote| vote.school == school));
-        let open = voted.decision.prev() == head && charter.may_pass(voted);
+        // A steward proposes another only once its first can never pass: it may have heard that since.
+        let proposer = |voted: &Voted| voted.votes.first().map(|vote| vote.school);
+        let another = |now: &Voted| now.decision.id() != *id && proposer(now) == proposer(voted);
+        let replaced = charter.proposals().any(another);
+        let open = voted.decision.prev() == head && charter.may_pass(voted) && !replaced;
         Violation::unless(!open || answer == answer_now, "votes_are_never_lost", || format!("{:?}", voted.decision))?;
     }
     Ok(())
