@@ -77,7 +77,11 @@ async fn decide(shared: &Shared, line: &Line, stream: &mut Stream, redemption: R
         answer => return Ok(end_of(answer)),
     };
     if !compare(shared, line, stream, &redemption, nonce).await? {
-        return Ok(End::Refused);
+        // A person may have confirmed in between: then there is nothing left to compare.
+        return Ok(match end_of(ask(shared, line, &redemption).await) {
+            End::Admitted(charter) => End::Admitted(charter),
+            _ => End::Refused,
+        });
     }
     info!(device = %line.device.short(), "a school waits to be confirmed");
     say(stream, Joined::Waiting).await?;
