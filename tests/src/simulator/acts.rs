@@ -225,16 +225,23 @@ impl World {
         let Ok(held) = replica.space(&space) else { return Ok(()) };
         let resolved = held.charter().resolved();
         let alone = resolved.stewards().eq([school]);
+        let stewards = resolved.stewards().count();
         let steward = resolved.role(&school) == Some(Role::Steward);
         let members: Vec<_> = resolved.members.keys().copied().filter(|member| *member != school).collect();
-        if members.is_empty() {
+        // The model knows no votes: where several have to agree, nobody proposes here.
+        if members.is_empty() || (steward && !alone) {
             return Ok(());
         }
         let chosen = *self.random.pick(&members);
         let result = replica.promote(space, chosen);
         let found = || format!("n{number}, a steward: {steward}, the only one: {alone}: {result:?}");
         let decides = result.as_ref().is_ok_and(|decided| !decided.grown.is_empty());
-        Violation::unless(!decides || alone, "only_a_majority_decides", found)?;
+        // Another may have proposed the same: then both have said yes.
+        let yes = result.as_ref().map_or(0, |decided| {
+            let votes = decided.grown.new.decisions.iter().flat_map(|voted| &voted.votes);
+            votes.filter(|vote| vote.yes).map(|vote| vote.school).collect::<BTreeSet<_>>().len()
+        });
+        Violation::unless(!decides || 2 * yes > stewards, "only_a_majority_decides", found)?;
         Violation::unless(result.is_err() || steward, "only_stewards_propose", found)?;
         if decides {
             self.model.promoted(number, space, chosen);
