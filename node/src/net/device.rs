@@ -13,12 +13,13 @@ use staffroom_protocol::id::{DeviceId, SchoolId, SpaceId};
 use staffroom_protocol::identity::{IdentityChain, RecoveryCode, Rights};
 use staffroom_protocol::limits;
 use staffroom_protocol::sync::{DeviceAsk, Joined, SpacePart};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::info;
 
 use super::frame::{self, ASK_TIME, NoFrame, REFUSAL_TIME};
-use super::join::{ANSWER_TIME, CHARTER_TIME, DIAL_TIME};
-use super::roster::{Held, Line};
+use super::join::{ANSWER_TIME, CHARTER_TIME, DIAL_TIME, busy};
+use super::roster::Line;
 use super::streams::{JOIN, NotOpened};
 use super::{Shared, peer};
 use crate::api::{Code, Failure};
@@ -67,7 +68,7 @@ pub(super) async fn recover(shared: &Arc<Shared>, from: &str, code: &RecoveryCod
 /// heard of it yet.
 pub(super) async fn present(shared: &Arc<Shared>, device: DeviceId) {
     let Some(line) = shared.roster.line_to(&device) else { return };
-    let Some(_held) = line.joining.take() else { return };
+    let Some(_held) = line.turn().await else { return };
     let ours = shared.engine.query(|answer| Command::Device(DeviceCommand::Ours(answer))).await;
     let (Some(chain), Ok(mut stream)) = (ours, shared.open(&line, JOIN).await) else { return };
     let bytes = chain.to_bytes();
@@ -106,14 +107,14 @@ async fn reach(
     shared: &Arc<Shared>,
     device: DeviceId,
     addresses: Vec<Multiaddr>,
-) -> Result<(Arc<Line>, Held, Stream), Failure> {
+) -> Result<(Arc<Line>, OwnedSemaphorePermit, Stream), Failure> {
     if device == shared.engine.device() {
         return Err(Failure::new(Code::Usage, "that is this very node"));
     }
     let dialled = timeout(DIAL_TIME, shared.dial(device, addresses)).await;
     dialled.unwrap_or_else(|_| Err("no answer".to_owned())).map_err(|why| unreachable(&why))?;
     let line = shared.roster.line_to(&device).ok_or_else(broke)?;
-    let held = line.joining.take().ok_or_else(|| Failure::new(Code::Conflict, "another ticket is redeemed there"))?;
+    let held = line.turn().await.ok_or_else(busy)?;
     let stream = shared.open(&line, JOIN).await.map_err(|why| match why {
         NotOpened::NotOffered => unreachable("no Staffroom node answers there"),
         NotOpened::Gone => broke(),

@@ -100,9 +100,7 @@ async fn converse(shared: &Arc<Shared>, ticket: &Ticket, deadline: Instant) -> R
     let dialled = timeout(DIAL_TIME, shared.dial(device, addresses)).await;
     dialled.unwrap_or_else(|_| Err("no answer".to_owned())).map_err(|why| unreachable(&place, &why))?;
     let line = shared.roster.line_to(&device).ok_or_else(|| unreachable(&place, BROKE))?;
-    let _held = line.joining.take().ok_or_else(|| {
-        Failure::new(Code::Conflict, "another ticket is being redeemed there just now").hint("try again in a moment")
-    })?;
+    let _held = line.turn().await.ok_or_else(busy)?;
     let stream = shared.open(&line, JOIN).await.map_err(|why| match why {
         NotOpened::NotOffered => unreachable(&place, "no Staffroom node answers there"),
         NotOpened::Gone => unreachable(&place, BROKE),
@@ -207,6 +205,11 @@ impl Talk<'_> {
         };
         let _ = timeout(HANG_UP, ended).await;
     }
+}
+
+/// Another join on the same connection takes its time.
+pub(super) fn busy() -> Failure {
+    Failure::new(Code::Conflict, "another ticket is being redeemed there just now").hint("try again in a moment")
 }
 
 const BROKE: &str = "the connection broke off";

@@ -10,9 +10,13 @@ use std::time::{Duration, Instant};
 
 use libp2p::swarm::ConnectionId;
 use staffroom_protocol::id::{DeviceId, SpaceId};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::timeout;
 
 use crate::engine::Partnership;
+
+/// How long one that asks to join waits for another.
+const TURN: Duration = Duration::from_secs(5);
 
 /// One connection with a device, which the transport authenticated.
 pub(super) struct Line {
@@ -24,8 +28,10 @@ pub(super) struct Line {
     pub(super) dialled: bool,
     /// When it came about.
     pub(super) since: Instant,
-    /// Held while a join runs on it: one at a time.
-    pub(super) joining: Flag,
+    /// Held while we ask to join on it: one at a time, the others wait.
+    asking: Arc<Semaphore>,
+    /// Held while we answer somebody who joins on it: one at a time.
+    pub(super) answering: Flag,
     /// Held while heartbeats run on it.
     pub(super) beating: Flag,
     heard: AtomicU64,
@@ -40,11 +46,20 @@ impl Line {
             device,
             dialled,
             since: Instant::now(),
-            joining: Flag::default(),
+            asking: Arc::new(Semaphore::new(1)),
+            answering: Flag::default(),
             beating: Flag::default(),
             heard: AtomicU64::new(0),
             gone: watch::Sender::new(false),
         })
+    }
+    /// Waits for our turn to ask to join; none where what runs on it takes too long.
+    pub(super) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        timeout(TURN, self.asking.clone().acquire_owned()).await.ok()?.ok()
+    }
+    /// Whether a join runs on it, theirs or ours.
+    pub(super) fn is_joining(&self) -> bool {
+        self.answering.is_taken() || self.asking.available_permits() == 0
     }
     /// Something came from the other end.
     pub(super) fn touch(&self) {

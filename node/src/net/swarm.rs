@@ -247,7 +247,7 @@ impl Task {
     fn round(&mut self) {
         for line in self.shared.roster.lines() {
             if !self.shared.roster.is_member(&line.device) {
-                let most = if line.joining.is_taken() { STRANGER_JOINING } else { STRANGER };
+                let most = if line.is_joining() { STRANGER_JOINING } else { STRANGER };
                 if line.since.elapsed() > most {
                     self.end(&line, "it is no partner");
                 }
@@ -276,7 +276,7 @@ impl Task {
         let member = self.shared.roster.is_member(&line.device);
         let shared = self.shared.clone();
         if protocol == JOIN {
-            if let Some(held) = line.joining.take() {
+            if let Some(held) = line.answering.take() {
                 tokio::spawn(async move { redeem::redeem(&shared, &line, stream, held).await });
             }
         } else if protocol == ALIVE && member {
