@@ -6,6 +6,7 @@ use super::Local;
 use super::cut::End;
 use super::rows::{LogRow, Place};
 use crate::charter::Charter;
+use crate::hash;
 use crate::id::{EntryId, SchoolId, SpaceId, WriterId};
 use crate::log::{Fork, Frontier, Reach};
 
@@ -31,8 +32,8 @@ impl Space {
     }
     /// A space whose charter was read from the store.
     pub(super) fn durable(charter: Charter, me: &Local) -> Self {
-        let mut space = Self {
-            own_writer: WriterId::default(),
+        Self {
+            own_writer: me.writer(charter.space(), 0).public(),
             generation: 0,
             forks: BTreeMap::new(),
             durable_charter: charter.clone(),
@@ -40,19 +41,25 @@ impl Space {
             frontier: Frontier::default(),
             logs: BTreeMap::new(),
             durable_frontier: Frontier::default(),
-        };
-        space.choose_writer(me);
-        space
-    }
-    /// This store's writer is the first one of its own whose log has not ended.
-    pub(super) fn choose_writer(&mut self, me: &Local) {
-        let ended = |writer: &WriterId| matches!(self.end(writer), End::Cut(_) | End::Fork(_));
-        let own = |generation: u32| (generation, me.writer(self.id(), generation).public());
-        let mut chosen = own(0);
-        while ended(&chosen.1) {
-            chosen = own(chosen.0 + 1);
         }
-        (self.generation, self.own_writer) = chosen;
+    }
+    /// Takes the writer of this number for this store's own.
+    pub(super) fn set_generation(&mut self, generation: u32, me: &Local) {
+        self.generation = generation;
+        self.own_writer = me.writer(self.id(), generation).public();
+    }
+    /// Goes on to the next writer of this store's own that nobody has enrolled: one that is enrolled
+    /// already belongs to another life of this store, or has ended too.
+    pub(super) fn next_generation(&mut self, me: &Local) {
+        let mut next = self.generation + 1;
+        while self.end(&me.writer(self.id(), next).public()) != End::NotEnrolled {
+            next += 1;
+        }
+        self.set_generation(next, me);
+    }
+    /// Whether the log of this store's writer goes on no more.
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.end(&self.own_writer), End::Cut(_) | End::Fork(_))
     }
     /// The number of this store's writer among those it had in the space.
     pub(super) fn generation(&self) -> u32 {
@@ -104,10 +111,6 @@ impl Space {
     pub fn own_writer(&self) -> WriterId {
         self.own_writer
     }
-    /// The number of its log in the store, once it has one.
-    pub(super) fn own_log(&self) -> Option<u32> {
-        self.logs.get(&self.own_writer).copied()
-    }
     /// The charter, with what is staged.
     pub fn charter(&self) -> &Charter {
         &self.charter
@@ -123,6 +126,16 @@ impl Space {
     #[allow(clippy::misnamed_getters, reason = "what is durable is what the outside sees")]
     pub fn frontier(&self) -> &Frontier {
         &self.durable_frontier
+    }
+    /// Equal exactly when the same entries are held and the same logs are known to fork.
+    pub fn state_hash(&self) -> [u8; 32] {
+        let frontier = self.durable_frontier.hash();
+        let mut forks = Vec::new();
+        for (_, writer, seq) in self.forks().map(Fork::place) {
+            forks.extend_from_slice(&writer.0);
+            forks.extend_from_slice(&seq.to_le_bytes());
+        }
+        if forks.is_empty() { frontier } else { hash::FORKED_STATE.hash(&[&frontier, &forks]) }
     }
     /// How far logs are held, with what is staged.
     pub fn staged_frontier(&self) -> &Frontier {

@@ -136,7 +136,7 @@ impl Witness {
         for (id, witness) in &mut self.spaces {
             let space = invariants::space_is_held(replica, *id)?;
             invariants::frontier_is_what_is_held(node, space, witness)?;
-            let (charter, frontier) = (space.durable_charter().hash(), space.frontier().hash());
+            let (charter, frontier) = (space.durable_charter().hash(), space.state_hash());
             let same = charter == witness.charter && (frontier == witness.frontier || witness.logs.is_empty());
             Violation::unless(same, "a_restart_changes_nothing", || format!("node {node}, space {id:?}"))?;
             let mut shown = 0u64;
