@@ -11,6 +11,7 @@ use super::{Notice, Replica, Space};
 use crate::charter::Cut;
 use crate::fault::{Blame, Fault};
 use crate::id::{EntryId, RecordId, SpaceId, WriterId};
+use crate::limits;
 use crate::log::{Entry, EntryKind, Fork, Verified};
 use crate::record::Held;
 use crate::store::{Read, Store, Table};
@@ -251,10 +252,18 @@ impl<S: Store> Replica<S> {
     }
 
     /// Writes no more in the logs that this store has begun, but in new ones: it may have been put back
-    /// or copied (§1.4). What is in them stays.
+    /// or copied (§1.4). What is in them stays. A school has a bounded number of live logs in a space:
+    /// half of them are kept for what partners prove.
     pub fn begin_new_logs(&mut self) -> Result<(), Fault> {
         self.check()?;
-        let begun = |(_, space): &(&SpaceId, &Space)| space.end(&space.own_writer()) == End::Open;
+        let school = self.school();
+        let live = |space: &Space| {
+            let writers = space.charter().resolved().writers.values();
+            writers.filter(|writer| writer.school == school && writer.cut.is_none()).count()
+        };
+        let begun = |(_, space): &(&SpaceId, &Space)| {
+            space.end(&space.own_writer()) == End::Open && live(space) < limits::LIVE_WRITERS / 2
+        };
         let ids: Vec<SpaceId> = self.spaces().filter(begun).map(|(id, _)| *id).collect();
         for id in ids {
             self.give_up_log(id)?;
