@@ -94,6 +94,8 @@ pub struct Replica<S> {
     packer: rows::Packer,
     /// Words of ours that a cut took away, until they are set again in the same batch.
     lost_words: Vec<(SpaceId, restate::Words)>,
+    /// Spaces in which entries of ours came back that partners had put aside.
+    came_back: BTreeSet<SpaceId>,
     failed: Option<Fault>,
 }
 
@@ -112,6 +114,7 @@ impl<S: Store> Replica<S> {
             next_log: 0,
             packer: rows::Packer::default(),
             lost_words: Vec::new(),
+            came_back: BTreeSet::new(),
             failed: None,
         };
         for (space, whole) in charters {
@@ -191,6 +194,9 @@ impl<S: Store> Replica<S> {
     /// Makes all that is staged durable, or fails for good. Says what changed.
     pub fn flush(&mut self) -> Result<Vec<Notice>, Fault> {
         self.check()?;
+        for space in core::mem::take(&mut self.came_back) {
+            self.restate(space)?;
+        }
         if !self.staged.is_empty() {
             let batch = core::mem::take(&mut self.staged);
             if let Err(fault) = self.store.commit(batch) {
@@ -262,7 +268,10 @@ impl<S: Store> Replica<S> {
         match space.end(&writer) {
             End::NotEnrolled => return Err(Fault::NotEnrolled(writer)),
             End::Cut(cut) if header.seq >= cut.next => return Err(Fault::AboveCut(writer)),
-            End::Fork(seq) if header.seq >= seq => return Err(Fault::Forked(writer)),
+            End::Fork(seq) if header.seq >= seq => {
+                self.take_returned(&entry)?;
+                return Err(Fault::Forked(writer));
+            }
             _ => {}
         }
         let next = space.staged_frontier().next(&writer);

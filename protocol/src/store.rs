@@ -36,6 +36,8 @@ pub enum Table {
     /// space ‖ writer ‖ seq (8) ‖ entry → whether its words were set again (1), header and signature,
     /// then the payload, compressed: what stands above a cut and is in force nowhere.
     Aside,
+    /// space ‖ writer → how many entries put aside were sent back to the device that wrote them (8).
+    Returned,
     /// space → the number of this store's writer among those it had there (4), once it is not the first.
     Writers,
     /// log (4) ‖ seq (8) → header and signature, as received.
@@ -64,7 +66,7 @@ pub enum Table {
 
 impl Table {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Decisions,
         Self::Operations,
         Self::Identities,
@@ -74,6 +76,7 @@ impl Table {
         Self::Proposals,
         Self::Forks,
         Self::Aside,
+        Self::Returned,
         Self::Logs,
         Self::Writers,
         Self::Headers,
@@ -103,6 +106,7 @@ impl Table {
             Self::Proposals => "proposals-1",
             Self::Forks => "forks-1",
             Self::Aside => "aside-1",
+            Self::Returned => "returned-1",
             Self::Logs => "logs-1",
             Self::Writers => "writers-1",
             Self::Headers => "headers-1",

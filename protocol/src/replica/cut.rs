@@ -16,6 +16,9 @@ use crate::log::{Entry, EntryKind, Fork, Verified};
 use crate::record::Held;
 use crate::store::{Read, Store, Table};
 
+/// What was held of a record, and what is.
+type BeforeAndAfter = (Vec<Held>, Vec<Held>);
+
 /// How far a log may be held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
@@ -109,7 +112,7 @@ impl<S: Store> Replica<S> {
         log: u32,
         keep: u64,
         genesis: bool,
-    ) -> Result<Option<(Vec<Held>, Vec<Held>)>, Fault> {
+    ) -> Result<Option<BeforeAndAfter>, Fault> {
         let key = join_ids(&space.0, &record.0);
         let Some(value) = self.reader().get(Table::Records, &key)? else { return Ok(None) };
         let mut row = RecordRow::read(&value)?;

@@ -137,6 +137,35 @@ impl<S: Store> Replica<S> {
         self.create(&Draft { space, kind, fields, author, open: Some(open) }, Millis::default()).map(Some)
     }
 
+    /// What this node put aside of a forked log and the device that wrote it may lack; nothing where all
+    /// of it was sent back before.
+    pub(crate) fn to_return(&self, id: SpaceId, writer: &WriterId) -> Result<Vec<Verified>, Fault> {
+        let from = self.space(&id)?.fork(writer).map_or(u64::MAX, |fork| fork.place().2);
+        let aside = self.aside(id, writer)?.into_iter().map(|(entry, _)| entry);
+        let aside: Vec<Verified> =
+            aside.filter(|entry| entry.header().seq >= from && entry.payload().is_some()).collect();
+        let returned = self.reader().get(Table::Returned, &join_ids(&id.0, &writer.0))?;
+        let all = returned.is_some_and(|count| count == (aside.len() as u64).to_be_bytes());
+        Ok(if all { Vec::new() } else { aside })
+    }
+    /// So many entries of a forked log are at the device that wrote them.
+    pub(crate) fn note_returned(&mut self, id: SpaceId, writer: &WriterId, count: usize) {
+        self.staged.put(Table::Returned, join_ids(&id.0, &writer.0), (count as u64).to_be_bytes());
+    }
+    /// An entry of an earlier log of ours that a partner had put aside: its words are said again with the
+    /// next flush.
+    pub(super) fn take_returned(&mut self, entry: &Verified) -> Result<(), Fault> {
+        let header = entry.header();
+        // The header alone was put aside with the evidence, perhaps.
+        let row = self.reader().get(Table::Aside, &Self::aside_key(entry))?;
+        let known = row.is_some_and(|row| row.len() > 1 + crate::log::SIGNED_HEADER);
+        if !known && entry.payload().is_some() && self.own_lives(header.space)?.contains(&header.writer) {
+            self.stage_aside(entry, false);
+            self.came_back.insert(header.space);
+        }
+        Ok(())
+    }
+
     /// The words of an ended log of ours that were put aside, each with whether to make a new record of
     /// them, and then one open to all. They are set again once, and stay aside.
     fn words_aside(&mut self, id: SpaceId, writer: WriterId) -> Result<Vec<(Option<bool>, Words)>, Fault> {

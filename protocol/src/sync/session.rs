@@ -2,15 +2,16 @@
 
 mod entries;
 mod governing;
+mod returning;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::message::{Hello, Mark, Message, VERSION};
 use crate::charter::Positions;
 use crate::fault::Fault;
 use crate::id::{DecisionId, DeviceId, SpaceId, WriterId};
 use crate::limits;
-use crate::log::Verified;
+use crate::log::{Entry, Verified};
 use crate::replica::{End, Replica, Space, read_entry};
 use crate::store::Store;
 use crate::time::Millis;
@@ -115,6 +116,12 @@ pub struct Session {
     logs: BTreeMap<WriterId, Log>,
     /// How many votes of each open proposal the peer has heard from us, or we from it.
     told: BTreeMap<DecisionId, usize>,
+    /// Forks that the peer is told no more: known when the session began, or told since.
+    told_forks: BTreeMap<WriterId, u64>,
+    /// Forked logs of the peer's own: how many entries, put aside here, were sent back to it.
+    returned: BTreeMap<WriterId, usize>,
+    /// What is still to be sent of them.
+    to_return: VecDeque<Entry>,
     credit: u32,
     /// Batches that we sent and that the peer has not settled.
     in_flight: u32,
@@ -147,6 +154,9 @@ impl Session {
             compared: false,
             logs: BTreeMap::new(),
             told: BTreeMap::new(),
+            told_forks: BTreeMap::new(),
+            returned: BTreeMap::new(),
+            to_return: VecDeque::new(),
             credit: 0,
             in_flight: 0,
             asked_hello: false,
@@ -289,6 +299,7 @@ impl Session {
                         log.held = log.held.max(next.min(log.sent));
                     }
                 }
+                self.note_returns(replica);
                 Ok(())
             }
             Message::Proposals(proposals) => self.hear_proposals(proposals, replica, out),
@@ -333,6 +344,7 @@ impl Session {
                 let log = Log { held: reach.next, sent: reach.next, claimed: reach.next, ..Log::default() };
                 self.logs.insert(*writer, log);
             }
+            self.told_forks = known_forks(space);
             self.compared = true;
         } else if first || self.is_idle() {
             self.say_frontier(replica, out)?;
@@ -430,7 +442,9 @@ impl Session {
         for writer in parted {
             self.show_fork(space, writer, out);
         }
-        self.compared = true;
+        if !core::mem::replace(&mut self.compared, true) {
+            self.told_forks = known_forks(space);
+        }
         if !self.said_frontier {
             self.say_frontier(replica, out)?;
         }
@@ -461,6 +475,11 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// The logs that fork, and where.
+fn known_forks(space: &Space) -> BTreeMap<WriterId, u64> {
+    space.forks().map(|fork| (fork.place().1, fork.place().2)).collect()
 }
 
 /// Whether the peer's last entry of a log is another one than ours at that place.

@@ -104,8 +104,13 @@ impl Session {
             out.extend(missing.parts().into_iter().map(|part| Output::Send(Message::Charter(Box::new(part), false))));
         }
         self.tell_proposals(space, out);
+        self.tell_forks(space, out);
+        self.find_returns(space, replica).map_err(Ended::Fault)?;
         while self.credit > 0 {
-            let runs = self.next_batch(space, replica).map_err(Ended::Fault)?;
+            let mut runs = self.next_batch(space, replica).map_err(Ended::Fault)?;
+            if runs.is_empty() {
+                runs = self.next_returns();
+            }
             if runs.is_empty() {
                 break;
             }

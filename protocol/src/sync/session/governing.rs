@@ -46,6 +46,14 @@ impl Session {
             out.push(Output::Send(Message::Forks(vec![fork.clone()])));
         }
     }
+    /// Tells the peer of logs that turned out to fork since the session began.
+    pub(super) fn tell_forks(&mut self, space: &Space, out: &mut Vec<Output>) {
+        let told = |fork: &&Fork| self.told_forks.get(&fork.place().1).is_some_and(|seq| *seq <= fork.place().2);
+        let news: Vec<Fork> = space.forks().filter(|fork| !told(fork)).cloned().collect();
+        self.told_forks.extend(news.iter().map(|fork| (fork.place().1, fork.place().2)));
+        // Each is two headers: a frame holds that many with ease.
+        out.extend(news.chunks(256).map(|part| Output::Send(Message::Forks(part.to_vec()))));
+    }
     pub(super) fn hear_forks<S: Store>(
         &mut self,
         forks: &[Fork],
@@ -66,6 +74,7 @@ impl Session {
     }
     /// Both know now that a log forks: what is above counts no more.
     pub(super) fn forked(&mut self, writer: WriterId, seq: u64) {
+        self.told_forks.insert(writer, seq);
         if let Some(log) = self.logs.get_mut(&writer) {
             (log.held, log.sent, log.claimed) = (log.held.min(seq), log.sent.min(seq), log.claimed.min(seq));
             (log.disputed, log.shown) = (false, true);
