@@ -51,11 +51,9 @@ impl Life {
         let behind = |(space, writer, signed): &Signed| {
             replica.space(space).is_ok_and(|space| space.frontier().next(writer) < *signed)
         };
-        let why = if kept.place != here {
-            Some("it was copied from another machine or folder")
-        } else {
-            kept.signed.iter().any(behind).then_some("it was put back to an older state")
-        };
+        let copied = (kept.place != here).then_some("it was copied from another machine or folder");
+        let put_back = || kept.signed.iter().any(behind).then_some("it was put back to an older state");
+        let why = copied.or_else(put_back);
         if let Some(why) = why {
             tracing::warn!(why, "this store goes on in new logs");
             replica.begin_new_logs()?;
