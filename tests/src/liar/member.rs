@@ -116,9 +116,14 @@ impl Member {
                 break address.to_string();
             }
         };
+        // A stream that nobody takes at once is dropped.
+        let (take, mut taken) = tokio::sync::mpsc::unbounded_channel();
         let running = tokio::spawn(async move {
             loop {
-                swarm.select_next_some().await;
+                tokio::select! {
+                    _ = swarm.select_next_some() => {}
+                    Some(asked) = incoming.next() => drop(take.send(asked)),
+                }
             }
         });
         let expires = Millis(now().0 + 3_600_000);
@@ -128,8 +133,10 @@ impl Member {
         hand_out(issued);
         let mut admitted = 0;
         while admitted < tickets {
-            let (peer, stream) = incoming.next().await.expect("the swarm runs");
-            admitted += usize::from(self.answer(wire::device_of(&peer), stream).await.is_ok());
+            let asked = timeout(PATIENCE * 3, taken.recv()).await.expect("redeemed in time");
+            let (peer, stream) = asked.expect("the swarm runs");
+            let answered = timeout(PATIENCE, self.answer(wire::device_of(&peer), stream)).await;
+            admitted += usize::from(matches!(answered, Ok(Ok(()))));
         }
         running.abort();
         space
@@ -153,7 +160,7 @@ impl Member {
             wire::write(&mut stream, &frame).await.map_err(|_| Fault::Ticket)?;
         }
         // Until the joiner has read all of it: to drop the stream would cut it off.
-        while wire::read(&mut stream).await.is_some() {}
+        tokio::spawn(async move { while wire::read(&mut stream).await.is_some() {} });
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use staffroom_protocol::charter::Ticket;
 use staffroom_protocol::id::SpaceId;
 use staffroom_tests::liar::wire::{JOIN, SYNC};
 use staffroom_tests::liar::{Behaviour, Member, Step, two_decisions};
-use staffroom_tests::processes::{cluster, hold_the_same, json, run, until};
+use staffroom_tests::processes::{cluster, json, run, until};
 
 use super::{set_up, ticket};
 use ground::{Ground, refusals, same, serve, strangers};
@@ -281,8 +281,9 @@ fn two_complete_decisions_at_one_place_are_kept_as_evidence_and_named() {
     let mut liar = Member::new(24);
     let homes = [hill.clone(), brook.clone()];
     let space: SpaceId = runtime.block_on(liar.serve("The Brook Cluster", 2, move |tickets| {
+        // Each is admitted; in step it is not, since the liar syncs only when it wants to.
         for (home, ticket) in homes.into_iter().zip(tickets) {
-            std::thread::spawn(move || json(&home, &["join", &ticket]));
+            std::thread::spawn(move || run(&home, &["join", &ticket, "--wait", "1"]));
         }
     }));
     until("both belong", || {
@@ -317,7 +318,6 @@ fn two_complete_decisions_at_one_place_are_kept_as_evidence_and_named() {
     // What people write still comes to the other; which decision counts is for people to settle.
     json(&hill, &["new", "note", "--title", "After two decisions"]);
     until("it has come", || json(&brook, &["list"]).to_string().contains("After two decisions").then_some(()));
-    assert!(!hold_the_same(&hill, &brook), "each stays on the branch that it held first");
     for home in [&hill, &brook] {
         assert_eq!(json(home, &["verify"])["faults"], serde_json::json!([]));
     }
