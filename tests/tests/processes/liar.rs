@@ -13,7 +13,7 @@ use staffroom_tests::liar::{Behaviour, Member, Step, two_decisions};
 use staffroom_tests::processes::{cluster, json, run, until};
 
 use super::{set_up, ticket};
-use ground::{Ground, refusals, same, serve, strangers};
+use ground::{Ground, bounded, refusals, same, serve, strangers};
 
 #[test]
 fn what_a_member_makes_up_is_refused_and_named() {
@@ -124,7 +124,7 @@ fn lies_about_who_belongs_change_nobody_elses_standing() {
     until("the fork is named", || names(&ground, "forks", &liar).then_some(()));
     let after = ground.look();
     assert_eq!(before.list(), after.list(), "neither history counts");
-    ground.bounded(&before, &after, "TwoOfOneSeq", "a log of it has two histories");
+    bounded(&before, &after, "TwoOfOneSeq", "a log of it has two histories");
     drop((lying, line));
     ground.goes_on();
 
@@ -133,7 +133,7 @@ fn lies_about_who_belongs_change_nobody_elses_standing() {
     let before = ground.look();
     let lying = ground.tell(&mut line, &liar, space, Behaviour::TwoOperations);
     until("the fork is named", || names(&ground, "device_forks", &liar).then_some(()));
-    ground.bounded(&before, &ground.look(), "TwoOperations", "a device of it signed two things at one place");
+    bounded(&before, &ground.look(), "TwoOperations", "a device of it signed two things at one place");
     let told = run(&ground.hill, &["status"]);
     assert!(String::from_utf8_lossy(&told.stdout).contains("signed two things at one place"));
     drop((lying, line));
@@ -170,7 +170,7 @@ fn who_belongs_no_more_or_never_did_is_shown_out() {
     shown_out(&ground, times, "it is no partner, and did not ask to join");
     let after = ground.look();
     same(&before, &after, Behaviour::NoHello);
-    ground.bounded(&before, &after, "an unknown key", "it is no partner");
+    bounded(&before, &after, "an unknown key", "it is no partner");
 
     // One invitation, claimed by two at once.
     let ticket = Ticket::parse(&ticket(&ground.hill)).expect("a ticket");
@@ -211,7 +211,7 @@ fn who_belongs_no_more_or_never_did_is_shown_out() {
     ground.named(&liar, times + 1, "above its cut");
     let after = ground.look();
     same(&before, &after, Behaviour::AfterItsRemoval);
-    ground.bounded(&before, &after, "AfterItsRemoval", "above its cut");
+    bounded(&before, &after, "AfterItsRemoval", "above its cut");
     drop((lying, line, live));
     ground.goes_on();
     ground.end();
@@ -249,7 +249,7 @@ fn who_stalls_or_crowds_a_node_stalls_itself_alone() {
     let opened: usize = crowd.iter_mut().map(|line| ground.runtime.block_on(line.open_many(3_400))).sum();
     assert!(opened > 10_000, "{opened} streams");
     ground.named(&crowds, 0, "it opens more streams than it greets on");
-    ground.bounded(&calm, &ground.look(), &format!("{opened} streams"), "more streams than it greets on");
+    bounded(&calm, &ground.look(), &format!("{opened} streams"), "more streams than it greets on");
     drop(crowd);
     ground.goes_on();
     // The same before a Hello as after it.
@@ -264,7 +264,7 @@ fn who_stalls_or_crowds_a_node_stalls_itself_alone() {
     ground.runtime.block_on(lies[0].ended());
     ground.named(&drips, 0, "a frame came too slowly");
     ground.named(&deaf, 0, "a sign that it reads came too slowly");
-    ground.bounded(&calm, &ground.look(), "Drip and NeverReads", "came too slowly");
+    bounded(&calm, &ground.look(), "Drip and NeverReads", "came too slowly");
     drop((lies, lines));
     ground.goes_on();
     ground.end();

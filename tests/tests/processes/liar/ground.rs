@@ -130,7 +130,7 @@ impl Ground {
         self.named(liar, times, why);
         let after = self.look();
         same(&before, &after, what);
-        self.bounded(&before, &after, &format!("{what:?}"), why);
+        bounded(&before, &after, &format!("{what:?}"), why);
         drop((lying, line));
         self.goes_on();
     }
@@ -150,19 +150,9 @@ impl Ground {
         let lying = self.tell(&mut line, liar, space, what);
         until(&format!("{what:?} has come"), || came(&json(&self.hill, &["status"])).then_some(()));
         let after = self.look();
-        self.bounded(&before, &after, &format!("{what:?}"), "held, and harms nobody");
+        bounded(&before, &after, &format!("{what:?}"), "held, and harms nobody");
         drop((lying, line));
         self.goes_on();
-    }
-    /// Holds a lie to what it may cost, and prints what it did.
-    #[allow(clippy::print_stdout, reason = "figures")]
-    pub(super) fn bounded(&self, before: &Look, after: &Look, what: &str, why: &str) {
-        let memory = after.memory.anonymous.saturating_sub(before.memory.anonymous);
-        let peak = after.memory.peak.saturating_sub(before.memory.resident);
-        let processor = after.processor_ms - before.processor_ms;
-        println!("{what:24} {memory:6} KiB, at most {peak:6} KiB {processor:5} ms  {why}");
-        assert!(memory < MEMORY_KIB && peak < PEAK_KIB, "{what}: {memory} KiB more, {peak} KiB meanwhile");
-        assert!(processor < PROCESSOR_MS, "{what}: {processor} ms of its processor");
     }
     /// The honest pair is unaffected: what is written at one comes to the other.
     pub(super) fn goes_on(&mut self) {
@@ -182,6 +172,17 @@ impl Ground {
         self.brook_node.stop();
         drop(self.folder);
     }
+}
+
+/// Holds a lie to what it may cost, and prints what it did.
+#[allow(clippy::print_stdout, reason = "figures")]
+pub(super) fn bounded(before: &Look, after: &Look, what: &str, why: &str) {
+    let memory = after.memory.anonymous.saturating_sub(before.memory.anonymous);
+    let peak = after.memory.peak.saturating_sub(before.memory.resident);
+    let processor = after.processor_ms - before.processor_ms;
+    println!("{what:24} {memory:6} KiB, at most {peak:6} KiB {processor:5} ms  {why}");
+    assert!(memory < MEMORY_KIB && peak < PEAK_KIB, "{what}: {memory} KiB more, {peak} KiB meanwhile");
+    assert!(processor < PROCESSOR_MS, "{what}: {processor} ms of its processor");
 }
 
 /// Nothing that Hillside holds or shows is other than before.
