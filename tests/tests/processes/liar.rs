@@ -5,6 +5,7 @@ mod ground;
 
 use std::time::Duration;
 
+use futures::{AsyncReadExt as _, AsyncWriteExt as _};
 use serde_json::Value;
 use staffroom_protocol::charter::Ticket;
 use staffroom_protocol::id::SpaceId;
@@ -161,7 +162,10 @@ fn who_belongs_no_more_or_never_did_is_shown_out() {
         let mut line = stranger.connect(&ground.address()).await.expect("connected");
         assert!(line.open(SYNC).await.is_err(), "not offered");
         let mut join = line.open(JOIN).await.expect("offered");
-        futures::AsyncWriteExt::close(&mut join).await.expect("closed");
+        join.close().await.expect("closed");
+        let mut answer = [0; 5];
+        join.read_exact(&mut answer).await.expect("an answer");
+        assert_eq!(answer, [1, 0, 0, 0, 1], "the one refusal");
     });
     shown_out(&ground, times, "this ticket does not admit anyone");
     let times = strangers(&ground.hill).0;
