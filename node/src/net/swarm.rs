@@ -233,9 +233,10 @@ impl Task {
             self.ungreeted.remove(&line.device);
             if self.shared.roster.is_member(&line.device) {
                 self.report(Report::Lost(line.device, why.to_owned(), line.since.elapsed()));
-            } else if !line.dialled && !line.has_asked() {
-                self.report(Report::Refused(line.device, "it is no partner, and did not ask to join"));
             }
+        }
+        if !line.dialled && !line.has_asked() && !self.shared.roster.is_member(&line.device) {
+            self.report(Report::Refused(line.device, "it is no partner, and did not ask to join"));
         }
     }
 

@@ -164,7 +164,8 @@ fn who_belongs_no_more_or_never_did_is_shown_out() {
         let mut join = line.open(JOIN).await.expect("offered");
         join.close().await.expect("closed");
         let mut answer = [0; 5];
-        join.read_exact(&mut answer).await.expect("an answer");
+        let read = tokio::time::timeout(Duration::from_secs(20), join.read_exact(&mut answer)).await;
+        read.expect("in time").expect("an answer");
         assert_eq!(answer, [1, 0, 0, 0, 1], "the one refusal");
     });
     shown_out(&ground, times, "this ticket does not admit anyone");
