@@ -426,8 +426,21 @@ pub struct Status {
     pub listen: Vec<String>,
     /// What it holds.
     pub store: StoreStatus,
+    /// What was refused of devices that are no partners, since the node started.
+    pub strangers: Option<Refused>,
     /// Each space.
     pub spaces: Vec<SpaceStatus>,
+}
+
+/// What was refused of somebody, since the node started: the last thing, and how often.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// Why the last thing was.
+    pub what: String,
+    /// When, milliseconds since 1970.
+    pub at: u64,
+    /// How many things were, this one too.
+    pub times: u64,
 }
 
 /// What a node holds.
@@ -466,6 +479,8 @@ pub struct SpaceStatus {
     pub decisions: Vec<DecisionInfo>,
     /// Schools of which a log has two histories.
     pub forks: Vec<Named<SchoolId>>,
+    /// Schools of which a device signed two operations of the charter at one place.
+    pub device_forks: Vec<Named<SchoolId>>,
 }
 
 /// A school that holds one of our tickets and waits.
@@ -496,8 +511,10 @@ pub struct Partner {
     pub missing: u64,
     /// When it was heard last, milliseconds since 1970.
     pub last_heard: Option<u64>,
-    /// Why it is not heard, or what of its was refused.
+    /// Why it is not heard.
     pub error: Option<String>,
+    /// What of its was refused.
+    pub refused: Option<Refused>,
 }
 
 /// How a partner stands.

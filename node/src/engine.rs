@@ -61,7 +61,7 @@ pub enum Command {
         /// Whether we dialled.
         initiator: bool,
         /// Takes what is to be sent; closed by the engine when the session is over.
-        outbound: mpsc::UnboundedSender<Message>,
+        outbound: mpsc::Sender<Message>,
     },
     /// Something happened on a stream.
     Session(LinkId, Input),
@@ -117,6 +117,8 @@ pub enum Command {
     Partnerships(oneshot::Sender<Vec<Partnership>>),
     /// How an attempt to reach a device went.
     Dialled(DeviceId, Dialled),
+    /// Something of a device's was refused before it came to a session, and why.
+    Refused(DeviceId, String),
     /// Where this node listens now.
     Listening(Vec<String>),
     /// To be told once at least one partner is reached and all that are reached are in step.

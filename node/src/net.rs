@@ -169,6 +169,10 @@ impl Shared {
         self.roster.set_partnerships(&partnerships);
         Some(partnerships)
     }
+    /// Something of a device's was refused: `share status` names the last thing.
+    async fn refused(&self, device: DeviceId, what: String) {
+        self.engine.send(Command::Refused(device, what)).await;
+    }
     /// Waits until the network is stopped.
     async fn stopped(&self) {
         let _ = self.stopped.subscribe().wait_for(|stopped| *stopped).await;

@@ -92,6 +92,9 @@ pub enum Fault {
     /// A message that the session does not expect now.
     #[error("a {0} message out of turn")]
     OutOfTurn(&'static str),
+    /// A message that is answered each time, and came too often.
+    #[error("a {0} message came too often")]
+    TooOften(&'static str),
     /// Something that took longer to arrive than it may.
     #[error("a {what} came too slowly")]
     Slow {
@@ -142,7 +145,8 @@ impl Fault {
             Self::Slow { .. } => 15,
             Self::Decision(_) => 17,
             Self::Forked(_) => 18,
-            Self::OwnLog(_) => 19,
+            Self::TooOften(_) => 19,
+            Self::OwnLog(_) => 20,
         }
     }
 }

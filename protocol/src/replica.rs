@@ -94,6 +94,8 @@ pub struct Replica<S> {
     packer: rows::Packer,
     /// Words of ours that a cut took away, until they are set again in the same batch.
     lost_words: Vec<(SpaceId, restate::Words)>,
+    /// Records of which more is staged than what they are.
+    stale: BTreeSet<(SpaceId, RecordId)>,
     /// Spaces in which entries of ours came back that partners had put aside.
     came_back: BTreeSet<SpaceId>,
     failed: Option<Fault>,
@@ -114,6 +116,7 @@ impl<S: Store> Replica<S> {
             next_log: 0,
             packer: rows::Packer::default(),
             lost_words: Vec::new(),
+            stale: BTreeSet::new(),
             came_back: BTreeSet::new(),
             failed: None,
         };
@@ -197,6 +200,7 @@ impl<S: Store> Replica<S> {
         for space in core::mem::take(&mut self.came_back) {
             self.restate(space)?;
         }
+        self.freshen()?;
         if !self.staged.is_empty() {
             let batch = core::mem::take(&mut self.staged);
             if let Err(fault) = self.store.commit(batch) {

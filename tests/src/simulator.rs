@@ -19,13 +19,14 @@
 //! that fails prints one command that plays it again.
 //!
 //! What it does not do: no sockets, no redb (the store's own tests crash that), no hostile member
-//! but one that damages signatures.
+//! but one that damages signatures and, in some runs, one that lies ([`liar`]).
 
 mod acts;
 mod counts;
 mod event_log;
 mod harness;
 mod invariants;
+mod liar;
 mod model;
 mod network;
 mod node;

@@ -5,6 +5,7 @@ mod belonging;
 mod devices;
 mod joining;
 mod kills;
+mod liar;
 mod network;
 mod partners;
 mod permissions;

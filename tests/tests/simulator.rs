@@ -30,6 +30,13 @@ fn members_converge_whatever_goes_wrong() {
 }
 
 #[test]
+fn honest_members_converge_beside_one_that_lies() {
+    let seeds = number("STAFFROOM_SEEDS").map_or(60, |seeds| seeds.div_ceil(10));
+    let (counts, failure) = run_seeds(number("STAFFROOM_FIRST_SEED").unwrap_or(1), seeds, Plan::with_a_liar);
+    report("beside a liar", &counts, failure.as_ref());
+}
+
+#[test]
 fn twenty_members_converge_whatever_goes_wrong() {
     let seeds = number("STAFFROOM_SEEDS").map_or(20, |seeds| seeds.div_ceil(50));
     let (counts, failure) = run_seeds(number("STAFFROOM_FIRST_SEED").unwrap_or(1), seeds, Plan::large);

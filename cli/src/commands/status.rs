@@ -2,7 +2,9 @@
 
 use clap::Args;
 use jiff::Zoned;
-use staffroom_node::api::{Answer, Partner, PartnerState, Request, SpaceStatus, Status as State, WaitingSchool};
+use staffroom_node::api::{
+    Answer, Partner, PartnerState, Refused, Request, SpaceStatus, Status as State, WaitingSchool,
+};
 
 use crate::context::Context;
 use crate::failure::{Done, unexpected};
@@ -30,6 +32,12 @@ impl Status {
 /// The shape of page 4: times in RFC 3339.
 pub(super) fn json(state: &mut State) -> serde_json::Value {
     let mut json = serde_json::to_value(&*state).unwrap_or_default();
+    let date = |refused: &mut serde_json::Value| {
+        if let Some(at) = refused["at"].as_u64() {
+            refused["at"] = when::rfc3339(at).into();
+        }
+    };
+    date(&mut json["strangers"]);
     for space in json["spaces"].as_array_mut().into_iter().flatten() {
         for waiting in space["waiting"].as_array_mut().into_iter().flatten() {
             for field in ["since", "expires"] {
@@ -42,6 +50,7 @@ pub(super) fn json(state: &mut State) -> serde_json::Value {
             if let Some(heard) = partner["last_heard"].as_u64() {
                 partner["last_heard"] = when::rfc3339(heard).into();
             }
+            date(&mut partner["refused"]);
         }
     }
     json
@@ -67,6 +76,9 @@ fn told(out: &Output, state: &State) -> Done {
     if store.forks > 0 {
         out.say(&format!("  {} with two histories", some(store.forks, "log", "logs")))?;
     }
+    if let Some(refused) = &state.strangers {
+        out.say(&format!("  devices that are no partners: {}", refusal(refused, &now)))?;
+    }
     for space in state.spaces.iter().filter(|space| space.name != "school" || space.members.len() > 1) {
         out.say("")?;
         cluster(out, state, space, &now)?;
@@ -85,6 +97,10 @@ fn cluster(out: &Output, state: &State, space: &SpaceStatus, now: &Zoned) -> Don
     for school in &space.forks {
         let name = one_line(&school.name);
         out.say(&format!("  a log of {name} has two histories: share school end-fork {name:?}"))?;
+    }
+    for school in &space.device_forks {
+        let name = one_line(&school.name);
+        out.say(&format!("  a device of {name} signed two things at one place: the next decision says which stands"))?;
     }
     let others = space.members.iter().filter(|member| member.school.id != state.school.id);
     let names: Vec<String> = others.map(|member| one_line(&member.school.name)).collect();
@@ -126,14 +142,22 @@ pub(super) fn waits(school: &WaitingSchool) -> String {
 pub(super) fn line(partner: &Partner, now: &Zoned) -> String {
     let name = one_line(&partner.school.name);
     let why = partner.error.as_ref().map(|why| format!(" ({})", one_line(why))).unwrap_or_default();
-    match partner.state {
-        PartnerState::InStep => format!("{name}: in step{why}"),
-        PartnerState::Behind => format!("{name}: behind by {}{why}", count(partner.missing)),
+    let refused = partner.refused.as_ref().map(|what| format!("; {}", refusal(what, now))).unwrap_or_default();
+    let state = match partner.state {
+        PartnerState::InStep => "in step".to_owned(),
+        PartnerState::Behind => format!("behind by {}", count(partner.missing)),
         PartnerState::Unheard => match partner.last_heard {
-            Some(at) => format!("{name}: not heard since {}{why}", when::moment(at, now)),
-            None => format!("{name}: not heard yet{why}"),
+            Some(at) => format!("not heard since {}", when::moment(at, now)),
+            None => "not heard yet".to_owned(),
         },
-    }
+    };
+    format!("{name}: {state}{why}{refused}")
+}
+
+/// "refused 3 times, last Tuesday 14:02: the signature of a entry does not hold".
+fn refusal(refused: &Refused, now: &Zoned) -> String {
+    let times = if refused.times == 1 { String::new() } else { format!(" {} times, last", count(refused.times)) };
+    format!("refused{times} {}: {}", when::moment(refused.at, now), one_line(&refused.what))
 }
 
 #[cfg(test)]
@@ -170,12 +194,21 @@ mod tests {
             missing,
             last_heard,
             error: error.map(str::to_owned),
+            refused: None,
         };
         assert_eq!(line(&partner(PartnerState::InStep, 0, heard, None), &now), "Brook: in step");
         assert_eq!(line(&partner(PartnerState::Behind, 1_200, heard, None), &now), "Brook: behind by 1,200");
         assert_eq!(
             line(&partner(PartnerState::Unheard, 0, heard, Some("no answer for 17 seconds")), &now),
             "Brook: not heard since Tuesday 14:02 (no answer for 17 seconds)"
+        );
+        let refused =
+            |times| Refused { what: "a frame came\ntoo slowly".to_owned(), at: heard.unwrap_or_default(), times };
+        let lying = |times| Partner { refused: Some(refused(times)), ..partner(PartnerState::InStep, 0, heard, None) };
+        assert_eq!(line(&lying(1), &now), "Brook: in step; refused Tuesday 14:02: a frame came too slowly");
+        assert_eq!(
+            line(&lying(1_200), &now),
+            "Brook: in step; refused 1,200 times, last Tuesday 14:02: a frame came too slowly"
         );
     }
 }

@@ -59,6 +59,11 @@ impl Desk {
                 let _ = answer.send(space_name(&self.replica, space));
             }
             Command::Dialled(device, dialled) => self.dialled(device, dialled),
+            Command::Refused(device, what) => {
+                let mut spaces = self.replica.spaces();
+                let is_partner = spaces.any(|(_, space)| space.durable_charter().school_of(&device).is_some());
+                self.links.refused(device, is_partner, what, wall_clock());
+            }
             Command::Listening(addresses) => {
                 self.listen = addresses;
                 profile::publish_addresses(self);

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 use staffroom_protocol::Replica;
+use staffroom_protocol::fault::{Blame, Fault};
 use staffroom_protocol::id::{DeviceId, SchoolId, SpaceId};
 use staffroom_protocol::store::Store;
 use staffroom_protocol::sync::{Ended, Input, Message, Output, Session};
 use staffroom_protocol::time::Millis;
 use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
+
+use crate::api::Refused;
 
 /// Names a stream.
 pub type LinkId = u64;
@@ -46,21 +49,32 @@ pub(super) struct Peer {
     pub(super) last_heard: Option<Millis>,
     /// Why it is not heard.
     pub(super) error: Option<String>,
-    /// The last thing of its that was refused.
-    pub(super) refused: Option<String>,
+    /// What of its was refused.
+    pub(super) refused: Option<Refused>,
 }
+
+/// Counts one more refusal, and remembers why.
+fn note(refused: &mut Option<Refused>, what: String, now: Millis) {
+    let times = refused.as_ref().map_or(0, |before| before.times).saturating_add(1);
+    *refused = Some(Refused { what, at: now.0, times });
+}
+
+/// Why a session ends whose peer does not belong.
+const NO_MEMBER: &str = "it does not belong to the cluster that it spoke of";
 
 struct Link {
     session: Session,
     initiator: bool,
-    outbound: mpsc::UnboundedSender<Message>,
+    outbound: mpsc::Sender<Message>,
 }
 
 /// All open sessions.
 #[derive(Default)]
 pub(super) struct Links {
-    links: BTreeMap<LinkId, Link>,
+    open: BTreeMap<LinkId, Link>,
     pub(super) peers: BTreeMap<DeviceId, Peer>,
+    /// What was refused of devices that are no partners.
+    pub(super) strangers: Option<Refused>,
 }
 
 impl Links {
@@ -72,23 +86,23 @@ impl Links {
         session: Session,
         initiator: bool,
         ours: DeviceId,
-        outbound: mpsc::UnboundedSender<Message>,
+        outbound: mpsc::Sender<Message>,
     ) -> bool {
         let key = (session.space(), session.peer());
-        let other = self.links.iter().find(|(_, link)| (link.session.space(), link.session.peer()) == key);
+        let other = self.open.iter().find(|(_, link)| (link.session.space(), link.session.peer()) == key);
         if let Some((other, link)) = other.map(|(other, link)| (*other, link)) {
             let lower_opened = (ours < session.peer()) == initiator;
             if link.initiator != initiator && !lower_opened {
                 return false;
             }
-            self.links.remove(&other);
+            self.open.remove(&other);
         }
-        self.links.insert(id, Link { session, initiator, outbound });
+        self.open.insert(id, Link { session, initiator, outbound });
         true
     }
     /// Gives a session something, and does what it says.
     pub(super) fn handle<S: Store>(&mut self, id: LinkId, input: Input, replica: &mut Replica<S>, now: Millis) {
-        let Some(link) = self.links.get_mut(&id) else { return };
+        let Some(link) = self.open.get_mut(&id) else { return };
         let peer = self.peers.entry(link.session.peer()).or_default();
         if matches!(input, Input::Message(_) | Input::Entries(_)) {
             peer.last_heard = Some(now);
@@ -99,14 +113,23 @@ impl Links {
             match output {
                 Output::Send(message) => {
                     debug!(peer = %link.session.peer().short(), message = message.name(), "send");
-                    over |= link.outbound.send(message).is_err();
+                    // Full only where the peer does not read: the reader pauses long before.
+                    over |= link.outbound.try_send(message).is_err();
                 }
                 Output::Refused(fault) => {
                     warn!(peer = %link.session.peer().short(), %fault, "refused");
-                    peer.refused = Some(fault.to_string());
+                    note(&mut peer.refused, fault.to_string(), now);
                 }
                 Output::Ended(ended) => {
                     info!(peer = %link.session.peer().short(), why = %super::describe(&ended), "session over");
+                    match &ended {
+                        // Its school belongs no more: it is none of the partners that are listed.
+                        Ended::Fault(Fault::NoSuchSpace) => note(&mut self.strangers, NO_MEMBER.to_owned(), now),
+                        Ended::Fault(fault) if fault.blame() != Blame::Node => {
+                            note(&mut peer.refused, fault.to_string(), now);
+                        }
+                        _ => {}
+                    }
                     if ended != Ended::Closed {
                         peer.error = Some(super::describe(&ended));
                     }
@@ -115,12 +138,17 @@ impl Links {
             }
         }
         if over {
-            self.links.remove(&id);
+            self.open.remove(&id);
         }
+    }
+    /// Something of a device's was refused before it came to a session.
+    pub(super) fn refused(&mut self, device: DeviceId, is_partner: bool, what: String, now: Millis) {
+        let refused = if is_partner { &mut self.peers.entry(device).or_default().refused } else { &mut self.strangers };
+        note(refused, what, now);
     }
     /// Tells every session the same thing.
     pub(super) fn tell_all<S: Store>(&mut self, input: fn() -> Input, replica: &mut Replica<S>, now: Millis) {
-        let ids: Vec<LinkId> = self.links.keys().copied().collect();
+        let ids: Vec<LinkId> = self.open.keys().copied().collect();
         for id in ids {
             self.handle(id, input(), replica, now);
         }
@@ -131,11 +159,11 @@ impl Links {
             let space = replica.space(&link.session.space());
             space.is_ok_and(|space| link.session.standing(space).in_step())
         };
-        !self.links.is_empty() && self.links.values().all(stands)
+        !self.open.is_empty() && self.open.values().all(stands)
     }
     /// The session with a device about a space.
     pub(super) fn session(&self, space: &SpaceId, device: &DeviceId) -> Option<&Session> {
-        let links = self.links.values().map(|link| &link.session);
+        let links = self.open.values().map(|link| &link.session);
         links.into_iter().find(|session| session.space() == *space && session.peer() == *device)
     }
 }

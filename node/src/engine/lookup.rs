@@ -47,6 +47,7 @@ pub(super) fn status(desk: &Desk) -> Result<Status, Failure> {
         device: desk.replica.device(),
         listen: desk.listen.clone(),
         store,
+        strangers: desk.links.strangers.clone(),
         spaces,
     })
 }
@@ -75,12 +76,21 @@ fn space_status(desk: &Desk, snapshot: &Snapshot, id: &SpaceId, space: &Space) -
         waiting: Vec::new(),
         decisions: super::deciding::list(desk, Some(&id.to_string()), false).unwrap_or_default(),
         forks: forks(snapshot, id, space),
+        device_forks: device_forks(snapshot, id, space),
     }
 }
 
 /// The schools of which a log has two histories, each once.
 fn forks(snapshot: &Snapshot, id: &SpaceId, space: &Space) -> Vec<Named<SchoolId>> {
     let schools: BTreeSet<SchoolId> = space.forks().filter_map(|fork| space.school_of(&fork.place().1)).collect();
+    schools.iter().map(|school| school_name(snapshot, id, school)).collect()
+}
+
+/// The schools of which a device's operations have two histories, each once.
+fn device_forks(snapshot: &Snapshot, id: &SpaceId, space: &Space) -> Vec<Named<SchoolId>> {
+    let charter = space.durable_charter();
+    let school = |device: DeviceId| charter.identities().iter().find(|(_, chain)| chain.rights(&device).is_some());
+    let schools: BTreeSet<SchoolId> = charter.forked_devices().filter_map(school).map(|(id, _)| *id).collect();
     schools.iter().map(|school| school_name(snapshot, id, school)).collect()
 }
 
@@ -100,19 +110,20 @@ fn partner(desk: &Desk, snapshot: &Snapshot, space: &Space, school: &SchoolId, d
         let standing = session.standing(space);
         let state = if standing.in_step() { PartnerState::InStep } else { PartnerState::Behind };
         let missing = standing.we_lack.saturating_add(standing.they_lack);
-        Partner {
-            school,
-            device,
-            state,
-            missing,
-            last_heard,
-            error: peer.refused.map(|what| format!("refused: {what}")),
-        }
+        Partner { school, device, state, missing, last_heard, error: None, refused: peer.refused }
     } else {
         let why = peer.error.unwrap_or_else(|| {
             if desk.listen.is_empty() { "this node is not running" } else { "no address of it is known yet" }.to_owned()
         });
-        Partner { school, device, state: PartnerState::Unheard, missing: 0, last_heard, error: Some(why) }
+        Partner {
+            school,
+            device,
+            state: PartnerState::Unheard,
+            missing: 0,
+            last_heard,
+            error: Some(why),
+            refused: peer.refused,
+        }
     }
 }
 

@@ -196,7 +196,7 @@ pub(super) async fn answer(
         Ok(ask) => charters(shared, line.device, ask).await.and_then(|charters| SpacePart::all(charters).ok()),
         Err(_) => None,
     };
-    let Some(parts) = parts else { return refuse(stream, line, began).await };
+    let Some(parts) = parts else { return refuse(shared, stream, line, began).await };
     let count = u32::try_from(parts.len()).unwrap_or(u32::MAX);
     frame::write(stream, &Joined::Admitted(count).to_bytes()).await?;
     for part in parts {
@@ -211,7 +211,7 @@ pub(super) async fn answer(
             _ => false,
         };
         if !taken {
-            return refuse(stream, line, began).await;
+            return refuse(shared, stream, line, began).await;
         }
         frame::write(stream, &Joined::Admitted(0).to_bytes()).await?;
         frame::flush(stream).await?;
@@ -256,8 +256,9 @@ async fn take_chain(shared: &Shared, line: &Line, frame: &[u8]) -> bool {
     taken.is_some_and(|taken| taken.is_ok()) && shared.roster.is_member(&line.device)
 }
 
-async fn refuse(stream: &mut Stream, line: &Line, began: Instant) -> std::io::Result<()> {
+async fn refuse(shared: &Shared, stream: &mut Stream, line: &Line, began: Instant) -> std::io::Result<()> {
     info!(device = %line.device.short(), "a device was refused");
+    shared.refused(line.device, "it did not prove that it acts for a school".to_owned()).await;
     sleep_until(began + REFUSAL_TIME).await;
     frame::write(stream, &Joined::Refused.to_bytes()).await?;
     frame::flush(stream).await

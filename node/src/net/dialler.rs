@@ -54,6 +54,8 @@ pub(super) enum Report {
     Reached(DeviceId),
     /// The last connection with a member is gone, for this reason, after it lasted so long.
     Lost(DeviceId, String, Duration),
+    /// Something that a device did on its connection was refused, for this reason.
+    Refused(DeviceId, &'static str),
     /// Devices were found on the local network.
     Discovered(Vec<(DeviceId, Multiaddr)>),
     /// Devices are no longer found there.
@@ -194,6 +196,7 @@ impl Dialler {
                 self.devices.entry(device).or_insert_with(Pause::none).after(lasted);
                 self.plan_within(Duration::ZERO);
             }
+            Report::Refused(device, why) => self.shared.refused(device, why.to_owned()).await,
             Report::Discovered(found) => {
                 for (device, address) in found {
                     if self.nearby.len() < NEARBY || self.nearby.contains_key(&device) {

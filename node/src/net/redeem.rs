@@ -17,7 +17,7 @@ use staffroom_protocol::sync::{DeviceAsk, Join, Joined, Reveal};
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::info;
 
-use super::frame::{self, ASK_TIME, REFUSAL_TIME};
+use super::frame::{self, ASK_TIME, NoFrame, REFUSAL_TIME};
 use super::roster::{Held, Line};
 use super::{Shared, device};
 use crate::engine::Command;
@@ -30,7 +30,8 @@ pub(super) const HELD: usize = super::streams::STRANGERS / 2;
 /// What a joiner is answered in the end.
 enum End {
     Admitted(Missing),
-    Refused,
+    /// Not, for this reason: it is for our own status, and never told.
+    Refused(String),
     Waiting,
     /// It went away.
     Gone,
@@ -48,7 +49,8 @@ pub(super) async fn redeem(shared: &Shared, line: &Line, mut stream: Stream, hel
         }
         let end = match asked.map(|frame| Join::parse(&frame)) {
             Ok(Ok(Join(redemption))) => decide(shared, line, &mut stream, redemption).await?,
-            _ => End::Refused,
+            Ok(Err(fault)) | Err(NoFrame::Fault(fault)) => refused(&fault),
+            Err(NoFrame::Ended) => refused(&Fault::Ticket),
         };
         finish(shared, line, &mut stream, end, began).await?;
         // Free for the next stream before this one ends: who has seen the end may open another.
@@ -80,7 +82,7 @@ async fn decide(shared: &Shared, line: &Line, stream: &mut Stream, redemption: R
         // A person may have confirmed in between: then there is nothing left to compare.
         return Ok(match end_of(ask(shared, line, &redemption).await) {
             End::Admitted(charter) => End::Admitted(charter),
-            _ => End::Refused,
+            _ => refused(&Fault::Ticket),
         });
     }
     info!(device = %line.device.short(), "a school waits to be confirmed");
@@ -121,8 +123,13 @@ fn end_of(answer: Option<Result<Redeemed, Fault>>) -> End {
     match answer {
         Some(Ok(Redeemed::Admitted(_, charter))) => End::Admitted(charter),
         Some(Ok(Redeemed::Compare(_))) => End::Waiting,
-        Some(Err(_)) | None => End::Refused,
+        Some(Err(fault)) => refused(&fault),
+        None => refused(&Fault::Ticket),
     }
+}
+
+fn refused(fault: &Fault) -> End {
+    End::Refused(fault.to_string())
 }
 
 async fn say(stream: &mut Stream, joined: Joined) -> io::Result<()> {
@@ -146,8 +153,9 @@ async fn finish(shared: &Shared, line: &Line, stream: &mut Stream, end: End, beg
             }
             frame::flush(stream).await
         }
-        End::Refused => {
-            info!(device = %line.device.short(), "a ticket was refused");
+        End::Refused(why) => {
+            info!(device = %line.device.short(), why, "a ticket was refused");
+            shared.refused(line.device, why).await;
             sleep_until(began + REFUSAL_TIME).await;
             say(stream, Joined::Refused).await
         }

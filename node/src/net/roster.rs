@@ -31,7 +31,8 @@ pub(super) struct Line {
     /// Held while we ask to join on it: one at a time, the others wait.
     asking: Arc<Semaphore>,
     /// Held while we answer somebody who joins on it: one at a time.
-    pub(super) answering: Flag,
+    answering: Flag,
+    asked: AtomicBool,
     /// Held while heartbeats run on it.
     pub(super) beating: Flag,
     heard: AtomicU64,
@@ -48,6 +49,7 @@ impl Line {
             since: Instant::now(),
             asking: Arc::new(Semaphore::new(1)),
             answering: Flag::default(),
+            asked: AtomicBool::new(false),
             beating: Flag::default(),
             heard: AtomicU64::new(0),
             gone: watch::Sender::new(false),
@@ -60,6 +62,15 @@ impl Line {
     /// Whether a join runs on it, theirs or ours.
     pub(super) fn is_joining(&self) -> bool {
         self.answering.is_taken() || self.asking.available_permits() == 0
+    }
+    /// Whether the other end ever asked to join on it.
+    pub(super) fn has_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+    /// The other end asks to join; nothing where it does so already.
+    pub(super) fn take_question(&self) -> Option<Held> {
+        self.asked.store(true, Ordering::Relaxed);
+        self.answering.take()
     }
     /// Something came from the other end.
     pub(super) fn touch(&self) {

@@ -235,6 +235,9 @@ impl Task {
                 self.report(Report::Lost(line.device, why.to_owned(), line.since.elapsed()));
             }
         }
+        if !line.dialled && !line.has_asked() && !self.shared.roster.is_member(&line.device) {
+            self.report(Report::Refused(line.device, "it is no partner, and did not ask to join"));
+        }
     }
 
     fn report(&self, report: Report) {
@@ -276,7 +279,7 @@ impl Task {
         let member = self.shared.roster.is_member(&line.device);
         let shared = self.shared.clone();
         if protocol == JOIN {
-            if let Some(held) = line.answering.take() {
+            if let Some(held) = line.take_question() {
                 tokio::spawn(async move { redeem::redeem(&shared, &line, stream, held).await });
             }
         } else if protocol == ALIVE && member {
@@ -285,8 +288,11 @@ impl Task {
             }
         } else if protocol == SYNC && member {
             let ungreeted = self.ungreeted.entry(line.device).or_insert_with(sync::ungreeted);
-            if let Ok(held) = ungreeted.clone().try_acquire_owned() {
-                tokio::spawn(async move { sync::accept(&shared, &line, stream, held).await });
+            match ungreeted.clone().try_acquire_owned() {
+                Ok(held) => {
+                    tokio::spawn(async move { sync::accept(&shared, &line, stream, held).await });
+                }
+                Err(_) => self.report(Report::Refused(line.device, "it opens more streams than it greets on")),
             }
         }
     }

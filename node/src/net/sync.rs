@@ -17,8 +17,8 @@ use staffroom_protocol::fault::Fault;
 use staffroom_protocol::id::SpaceId;
 use staffroom_protocol::limits;
 use staffroom_protocol::log::{Entry, Verified};
-use staffroom_protocol::sync::{self, Input, Message};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use staffroom_protocol::sync::{self, Hello, Input, Message};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::spawn_blocking;
 use tracing::debug;
 
@@ -31,9 +31,14 @@ use crate::engine::{Command, LinkId};
 /// How long who opened a stream may take to say which space it is about.
 const HELLO_TIME: Duration = Duration::from_secs(10);
 /// The most that a first frame has, bytes: a Hello is 120.
-const HELLO: usize = 1 << 10;
+const FIRST_FRAME: usize = 1 << 10;
 /// Streams of one device that have not said Hello (§7).
 const UNGREETED: usize = 4;
+/// Messages that may wait to be sent on one stream: a whole charter comes in a hundred, and what was
+/// read before the reader paused is answered too.
+const OUTBOUND: usize = 1024;
+/// With so many waiting, nothing more is read from the stream.
+const WAITING: usize = 64;
 /// Frames of at least so many bytes are decoded on a thread of their own.
 const LARGE: usize = 16 << 10;
 /// Batches of at least so many entries are verified on a thread of their own.
@@ -56,19 +61,31 @@ pub(super) fn ungreeted() -> Arc<Semaphore> {
 /// Takes a stream that a member opened: its first frame says which space it is about. A space that
 /// the device does not belong to is answered like one that does not exist, with the end.
 pub(super) async fn accept(shared: &Shared, line: &Arc<Line>, mut stream: Stream, held: OwnedSemaphorePermit) {
-    let greeting = frame::read_within(&mut stream, line, HELLO, HELLO_TIME);
+    let greeting = frame::read_within(&mut stream, line, FIRST_FRAME, HELLO_TIME);
     let first = tokio::select! {
         first = greeting => first,
         () = line.gone() => return,
     };
     drop(held);
-    // Of a Hello, any space can be read.
-    let hello = first.ok().and_then(|first| sync::decode(&first, SpaceId::default()).ok());
-    match hello {
-        Some(Message::Hello(hello)) if shared.roster.shares(&line.device, &hello.space) => {
-            run(shared, line, stream, hello.space, Some(Message::Hello(hello))).await;
+    let why = match first.and_then(|first| hello(&first).map_err(NoFrame::Fault)) {
+        Ok(hello) if shared.roster.shares(&line.device, &hello.space) => {
+            return run(shared, line, stream, hello.space, Some(Message::Hello(hello))).await;
         }
-        _ => debug!(device = %line.device.short(), "a sync stream without a proper Hello"),
+        // It may have heard of a space before we did.
+        Ok(_) | Err(NoFrame::Ended) => "it ended, or is about another space".to_owned(),
+        Err(NoFrame::Fault(fault)) => {
+            shared.refused(line.device, fault.to_string()).await;
+            fault.to_string()
+        }
+    };
+    debug!(device = %line.device.short(), why, "a sync stream without a proper Hello");
+}
+
+/// The Hello that a session begins with. Of a Hello, any space can be read.
+fn hello(frame: &[u8]) -> Result<Hello, Fault> {
+    match sync::decode(frame, SpaceId::default())? {
+        Message::Hello(hello) => Ok(hello),
+        other => Err(Fault::OutOfTurn(other.name())),
     }
 }
 
@@ -76,7 +93,8 @@ pub(super) async fn accept(shared: &Shared, line: &Arc<Line>, mut stream: Stream
 async fn run(shared: &Shared, line: &Arc<Line>, stream: Stream, space: SpaceId, heard: Option<Message>) {
     let link = shared.next_link();
     let engine = &shared.engine;
-    let (outbound, messages) = mpsc::unbounded_channel();
+    let (outbound, messages) = mpsc::channel(OUTBOUND);
+    let room = Room { outbound: outbound.downgrade(), sent: Arc::default() };
     let initiator = heard.is_none();
     let opened = Command::Open { link, space, peer: line.device, initiator, outbound };
     if !engine.send(opened).await {
@@ -86,7 +104,7 @@ async fn run(shared: &Shared, line: &Arc<Line>, stream: Stream, space: SpaceId, 
         engine.send(Command::Session(link, Input::Message(hello))).await;
     }
     let (from, to) = stream.split();
-    let carried = carry(shared, line, link, space, from, to, messages);
+    let carried = carry(shared, line, link, space, (from, room), (to, messages));
     tokio::select! {
         () = carried => {}
         () = line.gone() => {}
@@ -100,11 +118,10 @@ async fn carry(
     line: &Line,
     link: LinkId,
     space: SpaceId,
-    from: ReadHalf<Stream>,
-    to: WriteHalf<Stream>,
-    messages: mpsc::UnboundedReceiver<Message>,
+    from: (ReadHalf<Stream>, Room),
+    (to, messages): (WriteHalf<Stream>, mpsc::Receiver<Message>),
 ) {
-    let writing = write(to, messages);
+    let writing = write(to, messages, from.1.sent.clone());
     let mut writing = std::pin::pin!(writing);
     tokio::select! {
         why = read(shared, line, link, space, from) => {
@@ -127,8 +144,15 @@ async fn carry(
 }
 
 /// Hands what comes to the engine.
-async fn read(shared: &Shared, line: &Line, link: LinkId, space: SpaceId, mut from: ReadHalf<Stream>) -> NoFrame {
+async fn read(
+    shared: &Shared,
+    line: &Line,
+    link: LinkId,
+    space: SpaceId,
+    (mut from, room): (ReadHalf<Stream>, Room),
+) -> NoFrame {
     loop {
+        room.wait().await;
         let frame = match frame::read(&mut from, line, limits::FRAME).await {
             Ok(frame) => frame,
             Err(why) => return why,
@@ -139,6 +163,22 @@ async fn read(shared: &Shared, line: &Line, link: LinkId, space: SpaceId, mut fr
         };
         if !shared.engine.send(Command::Session(link, input)).await {
             return NoFrame::Ended;
+        }
+    }
+}
+
+/// What waits to be sent, as far as the reader minds it: who does not read what it asks for is not
+/// read from either, so that no answers pile up.
+struct Room {
+    outbound: mpsc::WeakSender<Message>,
+    sent: Arc<Notify>,
+}
+
+impl Room {
+    /// Waits until little waits to be sent, or nothing ever will again.
+    async fn wait(&self) {
+        while self.outbound.upgrade().is_some_and(|outbound| outbound.capacity() < OUTBOUND - WAITING) {
+            self.sent.notified().await;
         }
     }
 }
@@ -176,10 +216,12 @@ fn broke() -> Fault {
 }
 
 /// Sends what the engine says, until it ends the session.
-async fn write(mut to: WriteHalf<Stream>, mut messages: mpsc::UnboundedReceiver<Message>) -> io::Result<()> {
+async fn write(mut to: WriteHalf<Stream>, mut messages: mpsc::Receiver<Message>, sent: Arc<Notify>) -> io::Result<()> {
     while let Some(message) = messages.recv().await {
+        sent.notify_one();
         send(&mut to, message).await?;
         while let Ok(message) = messages.try_recv() {
+            sent.notify_one();
             send(&mut to, message).await?;
         }
         frame::flush(&mut to).await?;

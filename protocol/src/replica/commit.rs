@@ -114,6 +114,7 @@ impl<S: Store> Replica<S> {
     /// Changes a record; nothing where it would stay as it is.
     pub fn edit(&mut self, edit: &Edit, now: Millis) -> Result<bool, EditFault> {
         self.check()?;
+        self.freshen()?;
         let card = Catalogue(&self.reader()).card(&edit.record)?.ok_or(EditFault::NoSuchRecord)?;
         let key = join_ids(&card.space.0, &edit.record.0);
         let row = self.reader().get(Table::Records, &key)?.ok_or(EditFault::NoSuchRecord)?;
@@ -157,6 +158,7 @@ impl<S: Store> Replica<S> {
         let change = document.edit(header.actor(), edit.heads.as_deref(), &edit.fields);
         let Some(change) = change.map_err(|fault| EditFault::Document(fault.to_string()))? else { return Ok(false) };
         self.sign(header, &edit.author, &change)?;
+        self.freshen()?;
         Ok(true)
     }
 

@@ -21,7 +21,8 @@ fn recent_key(space: SpaceId, updated: Timestamp, record: RecordId) -> Vec<u8> {
 }
 
 impl<S: Store> Replica<S> {
-    /// Stages what a record is, now that `entry` lies at `place`.
+    /// Stages that `entry`, at `place`, is about its record, and what the record is with it: at once for
+    /// the first one, otherwise with all others of the same batch, since each reads all before it.
     pub(super) fn stage_record(&mut self, entry: &Verified, place: Place) -> Result<(), Fault> {
         let header = entry.header();
         let (space, record) = (header.space, header.record);
@@ -36,13 +37,22 @@ impl<S: Store> Replica<S> {
             row.owner = Some(school);
             row.open = header.flags & 1 == 1;
         }
-        let mut held = read_held(&self.reader(), &row)?;
-        held.push(Held { entry: entry.clone(), school });
         row.entries.push((place, school));
         self.staged.put(Table::Records, key.clone(), row.to_bytes());
-        self.stage_quarantine(key, &held)?;
-        self.stage_card(record, &row, &held)?;
         self.notices.insert(Notice::Record(space, record));
+        if row.entries.len() > 1 {
+            self.stale.insert((space, record));
+            return Ok(());
+        }
+        let held = [Held { entry: entry.clone(), school }];
+        self.stage_quarantine(key, &held)?;
+        self.stage_card(record, &row, &held)
+    }
+    /// Stages what the records are that several entries of the batch are about.
+    pub(super) fn freshen(&mut self) -> Result<(), Fault> {
+        for (space, record) in core::mem::take(&mut self.stale) {
+            self.restage_record(space, record)?;
+        }
         Ok(())
     }
 

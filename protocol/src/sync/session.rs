@@ -19,6 +19,10 @@ use crate::time::Millis;
 /// After so long without a word about what is under way, the session ends and is begun anew.
 const STALLED_MS: u64 = 60_000;
 
+/// How often a peer may ask to compare in a minute: an honest one does so about once, and each time
+/// costs us more than it.
+const COMPARISONS: u32 = 64;
+
 /// What happens to a session.
 #[derive(Debug)]
 pub enum Input {
@@ -133,6 +137,8 @@ pub struct Session {
     unsettled: u32,
     touched: BTreeSet<WriterId>,
     refusals: u32,
+    /// How often the peer asked to compare, and since when that is counted.
+    comparisons: (u32, Millis),
     last_progress: Millis,
     ended: bool,
 }
@@ -164,6 +170,7 @@ impl Session {
             unsettled: 0,
             touched: BTreeSet::new(),
             refusals: 0,
+            comparisons: (0, Millis::default()),
             last_progress: Millis::default(),
             ended: false,
         }
@@ -236,7 +243,10 @@ impl Session {
             Input::Refused(fault) => return Err(Ended::Fault(fault)),
             Input::Opened if self.initiator => self.say_hello(replica, true, out)?,
             Input::Opened => {}
-            Input::Message(message) => self.hear(message, replica, out)?,
+            Input::Message(message) => {
+                self.count_comparison(&message, now)?;
+                self.hear(message, replica, out)?;
+            }
             Input::Entries(entries) => self.take_in(entries, replica, now, out)?,
             Input::Durable => self.settle(replica, out)?,
             Input::Tick => self.tick(replica, now, out)?,
@@ -307,6 +317,20 @@ impl Session {
             Message::Bye(code) => Err(Ended::Bye(code)),
             Message::Entries(_) => Err(Ended::Fault(Fault::OutOfTurn("unverified Entries"))),
         }
+    }
+
+    /// Bears only so many questions a minute, whatever the clock does.
+    fn count_comparison(&mut self, message: &Message, now: Millis) -> Result<(), Ended> {
+        if !matches!(message, Message::Hello(_) | Message::Positions(_) | Message::Frontier(_)) {
+            return Ok(());
+        }
+        let (count, since) = self.comparisons;
+        let anew = count == 0 || now < since || now.since(since) > STALLED_MS;
+        self.comparisons = if anew { (1, now) } else { (count + 1, since) };
+        if self.comparisons.0 > COMPARISONS {
+            return Err(Ended::Fault(Fault::TooOften(message.name())));
+        }
+        Ok(())
     }
 
     fn compare<S: Store>(

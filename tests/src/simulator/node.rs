@@ -12,6 +12,8 @@ use staffroom_protocol::store::MemoryStore;
 use staffroom_protocol::sync::Session;
 use staffroom_protocol::time::Millis;
 
+use crate::liar::Keys;
+
 use super::network::ConnectionId;
 use super::random::Random;
 
@@ -117,6 +119,10 @@ impl Node {
         self.promises.clear();
         self.flush_due = false;
         self.form = None;
+    }
+    /// Its secrets, for one that lies.
+    pub(super) fn keys(&self) -> Keys {
+        Keys { chain: self.chain.clone(), device_seed: self.device_seed, life: self.life }
     }
     /// Its own idea of the time.
     pub(super) fn clock(&self, now_ms: u64) -> Millis {

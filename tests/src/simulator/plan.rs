@@ -44,6 +44,8 @@ pub struct Plan {
     pub troubles: Vec<Trouble>,
     /// Records that one school imports at once: several batches, more than credit allows at a time.
     pub import: u64,
+    /// The pause between two lies of the last node, at most; it does not lie where it is 0.
+    pub lie_ms: u64,
     /// The fault planted on purpose.
     pub planted: Option<Planted>,
 }
@@ -69,6 +71,10 @@ impl Plan {
         let mut random = Random::new(seed, 1);
         let nodes = 3 + random.place(3);
         Self::of(seed, nodes, 90_000, &mut random)
+    }
+    /// The same with one that lies.
+    pub fn with_a_liar(seed: u64) -> Self {
+        Self { lie_ms: 6_000, ..Self::small(seed) }
     }
     /// Twenty nodes, sparsely connected.
     pub fn large(seed: u64) -> Self {
@@ -106,6 +112,7 @@ impl Plan {
             trouble_ms: if troubles.is_empty() { 0 } else { random.between(2_000, 15_000) },
             troubles,
             import: sometimes(random, 50, 1_400),
+            lie_ms: 0,
             planted: None,
         }
     }

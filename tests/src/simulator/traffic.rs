@@ -127,6 +127,7 @@ impl World {
                 self.handle(connection, to, Input::Entries(checked))
             }
             Ok(message) => self.handle(connection, to, Input::Message(message)),
+            Err(fault) if self.with_the_liar(connection) => self.handle(connection, to, Input::Refused(fault)),
             Err(fault) => Err(Violation::new("frames_are_read_as_written", fault)),
         }
     }
@@ -192,7 +193,7 @@ impl World {
     /// Where frames arrive as they were sent and nobody damages any, nothing is ever refused.
     fn must_be_hostile(&self, connection: ConnectionId, fault: &Fault) -> Result<(), Violation> {
         let clean = self.network.get(connection).is_some_and(|c| c.clean);
-        let hostile = !clean || self.plan.damage > 0;
+        let hostile = !clean || self.plan.damage > 0 || self.with_the_liar(connection);
         Violation::unless(hostile, "honest_peers_refuse_each_other_nothing", || format!("c{connection}: {fault}"))
     }
 

@@ -40,6 +40,8 @@ pub(super) enum Event {
     Start(usize),
     /// Something goes wrong.
     Trouble,
+    /// A node lies.
+    Lie(usize),
     /// A redemption arrives.
     Redeem { to: usize, from: usize, ticket: Box<Ticket>, redemption: Box<Redemption> },
     /// The answer to a redemption arrives.
@@ -150,6 +152,7 @@ impl World {
             Event::Flush { node, start } => self.flush(node, start),
             Event::Start(node) => self.start(node),
             Event::Trouble => self.trouble(),
+            Event::Lie(node) => self.lie(node),
             Event::Redeem { to, from, ticket, redemption } => self.redeem(to, from, &ticket, &redemption),
             Event::Redeemed { to, ticket, answer } => self.redeemed(to, ticket, answer.map(|charter| *charter)),
         }
@@ -184,6 +187,7 @@ impl World {
         if self.plan.trouble_ms > 0 {
             self.after(self.plan.trouble_ms, Event::Trouble);
         }
+        self.begin_to_lie();
         Ok(())
     }
 

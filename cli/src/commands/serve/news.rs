@@ -145,7 +145,8 @@ mod tests {
         let school = Named { id: SchoolId([1; 32]), name: "Brook".to_owned() };
         let member = Member { school: school.clone(), role: staffroom_protocol::charter::Role::Contributor };
         let (last_heard, error) = (None, Some("gone".to_owned()));
-        let partner = Partner { school, device: DeviceId([2; 32]), state, missing: 0, last_heard, error };
+        let partner =
+            Partner { school, device: DeviceId([2; 32]), state, missing: 0, last_heard, error, refused: None };
         let space = SpaceStatus {
             id: SpaceId([3; 32]),
             name: "The Brook Cluster".to_owned(),
@@ -156,12 +157,14 @@ mod tests {
             waiting: Vec::new(),
             decisions: Vec::new(),
             forks: Vec::new(),
+            device_forks: Vec::new(),
         };
         Status {
             school: Named { id: SchoolId([9; 32]), name: "Hillside".to_owned() },
             running: true,
             device: DeviceId([8; 32]),
             listen: Vec::new(),
+            strangers: None,
             store: StoreStatus { records, ..StoreStatus::default() },
             spaces: vec![space],
         }
