@@ -94,6 +94,7 @@ pub struct Replica<S> {
     packer: rows::Packer,
     /// Words of ours that a cut took away, until they are set again in the same batch.
     lost_words: Vec<(SpaceId, restate::Words)>,
+    restates: bool,
     failed: Option<Fault>,
 }
 
@@ -112,6 +113,7 @@ impl<S: Store> Replica<S> {
             next_log: 0,
             packer: rows::Packer::default(),
             lost_words: Vec::new(),
+            restates: true,
             failed: None,
         };
         for (space, whole) in charters {
@@ -150,6 +152,12 @@ impl<S: Store> Replica<S> {
         Ok(())
     }
 
+    /// Leaves words that a cut took away where they are: the simulator's model does not know of words
+    /// that are set again. Nothing else may call it.
+    #[doc(hidden)]
+    pub fn set_nothing_again_for_simulation(&mut self) {
+        self.restates = false;
+    }
     /// Who this node is.
     pub fn school(&self) -> SchoolId {
         self.me.school.school()

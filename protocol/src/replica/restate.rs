@@ -75,7 +75,7 @@ impl<S: Store> Replica<S> {
         // nobody has ended, words wait until somebody does.
         let forked = |generation| matches!(space.end(&self.me.writer(id, generation).public()), End::Fork(_));
         let forks = (0..space.generation()).filter(|generation| forked(*generation)).count();
-        if forks > 1 || space.end(&space.own_writer()) != End::Open {
+        if !self.restates || forks > 1 || space.end(&space.own_writer()) != End::Open {
             return Ok(());
         }
         let mut words = Vec::new();

@@ -8,6 +8,7 @@ use super::rows::{LogRow, Place};
 use crate::charter::Charter;
 use crate::id::{EntryId, SchoolId, SpaceId, WriterId};
 use crate::log::{Fork, Frontier, Reach};
+use crate::planted::{self, Planted};
 
 /// A space: what is durable of it is what sessions tell and send.
 #[derive(Debug)]
@@ -46,7 +47,10 @@ impl Space {
     }
     /// This store's writer is the first one of its own whose log has not ended.
     pub(super) fn choose_writer(&mut self, me: &Local) {
-        let ended = |writer: &WriterId| matches!(self.end(writer), End::Cut(_) | End::Fork(_));
+        let ended = |writer: &WriterId| match self.end(writer) {
+            End::Fork(_) => !planted::is(Planted::WriterReused),
+            end => matches!(end, End::Cut(_)),
+        };
         let own = |generation: u32| (generation, me.writer(self.id(), generation).public());
         let mut chosen = own(0);
         while ended(&chosen.1) {
@@ -63,6 +67,7 @@ impl Space {
         match self.charter.resolved().writers.get(writer) {
             None => End::NotEnrolled,
             Some(enrolled) => match (enrolled.cut, self.forks.get(writer)) {
+                (Some(_), _) if planted::is(Planted::CutIgnored) => End::Open,
                 (Some(cut), _) => End::Cut(cut),
                 (None, Some(fork)) => End::Fork(fork.place().2),
                 (None, None) => End::Open,

@@ -4,9 +4,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use staffroom_protocol::planted::plant_for_simulation;
+
 use super::counts::Counts;
 use super::invariants::Violation;
-use super::plan::Plan;
+use super::plan::{Plan, Planted};
 use super::world::World;
 
 /// A run that failed.
@@ -38,6 +40,8 @@ pub struct Outcome {
 /// Plays one run and keeps the last lines of its log.
 pub fn run(plan: Plan, keep_lines: usize) -> Outcome {
     let (seed, nodes) = (plan.seed, plan.nodes);
+    let rule = if let Some(Planted::Rule(rule)) = plan.planted { Some(rule) } else { None };
+    plant_for_simulation(rule);
     let mut world = World::new(plan, keep_lines);
     let result = catch_unwind(AssertUnwindSafe(|| world.run()));
     let violation = result.unwrap_or_else(|panic| {
@@ -45,6 +49,7 @@ pub fn run(plan: Plan, keep_lines: usize) -> Outcome {
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
         Err(Violation::new("panic", text.unwrap_or_default()))
     });
+    plant_for_simulation(None);
     let failure = violation.err().map(|Violation { invariant, found }| Failure {
         seed,
         nodes,

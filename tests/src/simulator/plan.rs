@@ -1,5 +1,7 @@
 //! What a seed's run is made of: how many nodes, which troubles, how many of each.
 
+pub use staffroom_protocol::planted::Planted as Rule;
+
 use super::random::Random;
 
 /// A fault planted on purpose, which some invariant must catch.
@@ -7,6 +9,18 @@ use super::random::Random;
 pub enum Planted {
     /// A store answers before what it was given is durable, and loses it in a crash.
     LostFlush,
+    /// A fault of the rules themselves.
+    Rule(Rule),
+    /// A proposer lists cuts one entry too low.
+    CutTooLow,
+    /// A node forgets that its tickets were used when it starts again.
+    TicketTwice,
+    /// What stands above a cut is sent.
+    AsideServed,
+    /// Votes are forgotten when a node starts again.
+    YesForgotten,
+    /// Nobody tells of a fork.
+    ForkKept,
     /// Nodes take entries in without checking signatures, and one sends damaged ones.
     SkippedSignature,
 }
@@ -44,6 +58,8 @@ pub struct Plan {
     pub troubles: Vec<Trouble>,
     /// Records that one school imports at once: several batches, more than credit allows at a time.
     pub import: u64,
+    /// Acts in a thousand that are about who belongs: proposals, votes, leaving, keys.
+    pub belonging: u64,
     /// The fault planted on purpose.
     pub planted: Option<Planted>,
 }
@@ -61,6 +77,12 @@ pub enum Trouble {
     DiskFails,
     /// A connection breaks.
     Break,
+    /// A node refuses to talk to another for a while.
+    Refuse,
+    /// A node's store is kept, and put back later.
+    Restore,
+    /// A node runs twice, with one set of keys.
+    Copy,
 }
 
 impl Plan {
@@ -86,7 +108,9 @@ impl Plan {
 
     fn of(seed: u64, nodes: usize, safety_ms: u64, random: &mut Random) -> Self {
         let all = [Trouble::Crash, Trouble::Partition, Trouble::ClockJump, Trouble::DiskFails, Trouble::Break];
-        let troubles: Vec<Trouble> = all.into_iter().filter(|_| random.per_mille(600)).collect();
+        let mut troubles: Vec<Trouble> = all.into_iter().filter(|_| random.per_mille(600)).collect();
+        let rarer = [Trouble::Refuse];
+        troubles.extend(rarer.into_iter().filter(|_| random.per_mille(250)));
         let sometimes = |random: &mut Random, times: u64, most: u64| {
             if random.per_mille(times) { 1 + random.below(most) } else { 0 }
         };
@@ -106,15 +130,29 @@ impl Plan {
             trouble_ms: if troubles.is_empty() { 0 } else { random.between(2_000, 15_000) },
             troubles,
             import: sometimes(random, 50, 1_400),
+            belonging: if random.per_mille(700) { random.between(50, 500) } else { 0 },
             planted: None,
         }
+    }
+
+    /// Three to five nodes, some of which go on from an earlier state or run twice.
+    pub fn forking(seed: u64) -> Self {
+        let mut plan = Self::small(seed);
+        plan.troubles.extend([Trouble::Restore, Trouble::Copy]);
+        Self { trouble_ms: 5_000, ..plan }
     }
 
     /// The same with a planted fault, and what it takes to show.
     #[must_use]
     pub fn with(mut self, planted: Planted) -> Self {
         self.planted = Some(planted);
+        self.belonging = 300;
         match planted {
+            Planted::Rule(Rule::WriterReused) | Planted::ForkKept => {
+                self.troubles = vec![Trouble::Restore, Trouble::Copy];
+            }
+            Planted::TicketTwice | Planted::YesForgotten => self.troubles = vec![Trouble::Crash],
+            Planted::Rule(_) | Planted::CutTooLow | Planted::AsideServed => {}
             Planted::LostFlush => self.troubles = vec![Trouble::Crash],
             Planted::SkippedSignature => self.damage = 100,
         }
