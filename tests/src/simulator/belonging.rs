@@ -144,6 +144,14 @@ impl Belonging {
         })
     }
 
+    /// The operations in the order that counts: anchor, device, number (§3.3).
+    fn ordered(&self) -> Vec<(&OperationId, &Done)> {
+        let mut ordered: Vec<(&OperationId, &Done)> = self.operations.iter().collect();
+        ordered.sort_by_key(|(_, done)| (done.anchor, done.device, done.number));
+        ordered
+    }
+
+    /// The admissions that stand, in order.
     fn admissions(&self) -> Vec<Admitted> {
         let Some(Decided::Rank(founder, ..)) = self.decisions.first().map(|d| d.did.clone()) else { return Vec::new() };
         let (id, instead_of) = (OperationId(self.decisions[0].id.0), OperationId::default());
@@ -155,7 +163,8 @@ impl Belonging {
             let (instead_of, school, rank) = (admission.instead_of, admission.school, rank(admission.role));
             stands.then_some(Admitted { id: *id, instead_of, school, after: Some(done.anchor), rank })
         };
-        [founding].into_iter().chain(self.operations.iter().filter_map(admitted)).collect()
+        // Where an enrolment may belong to several, it belongs to the first of them.
+        [founding].into_iter().chain(self.ordered().into_iter().filter_map(admitted)).collect()
     }
     /// What a school was after decision `at`, by these admissions of its own: nothing where it did not belong.
     fn rank_of(&self, school: &SchoolId, own: &[Admitted], at: usize) -> Option<u8> {
@@ -181,8 +190,7 @@ impl Belonging {
         let last = self.decisions.len();
         // Who left, under which admission, with which ends.
         let mut left: BTreeMap<OperationId, Ends> = BTreeMap::new();
-        let mut ordered: Vec<(&OperationId, &Done)> = self.operations.iter().collect();
-        ordered.sort_by_key(|(_, done)| (done.anchor, done.device, done.number));
+        let ordered = self.ordered();
         for (_, done) in &ordered {
             let Act::Leave(leave) = &done.act else { continue };
             let own = admissions.iter().any(|a| a.id == leave.admission && a.school == done.school);
@@ -223,15 +231,14 @@ impl Belonging {
             Decided::Log(log, end) if *log == writer => Some(*end),
             _ => None,
         });
-        let by_itself = || {
-            let retired = |(_, done): &(&OperationId, &Done)| match &done.act {
-                Act::Retire(log) if log.writer == writer && done.device == enrolled.device => {
-                    Some((log.cut.next, log.cut.head))
-                }
-                _ => None,
-            };
-            left.get(&admission).map(listed).or_else(|| ordered.iter().find_map(retired))
+        // Of operations that end it, the first counts.
+        let by_itself = |(_, done): &(&OperationId, &Done)| match &done.act {
+            Act::Retire(log) if log.writer == writer && done.device == enrolled.device => {
+                Some((log.cut.next, log.cut.head))
+            }
+            Act::Leave(leave) if leave.admission == admission => left.get(&admission).map(listed),
+            _ => None,
         };
-        decided.or_else(by_itself)
+        decided.or_else(|| ordered.iter().find_map(by_itself))
     }
 }
