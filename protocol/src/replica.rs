@@ -94,7 +94,6 @@ pub struct Replica<S> {
     packer: rows::Packer,
     /// Words of ours that a cut took away, until they are set again in the same batch.
     lost_words: Vec<(SpaceId, restate::Words)>,
-    restates: bool,
     failed: Option<Fault>,
 }
 
@@ -113,7 +112,6 @@ impl<S: Store> Replica<S> {
             next_log: 0,
             packer: rows::Packer::default(),
             lost_words: Vec::new(),
-            restates: true,
             failed: None,
         };
         for (space, whole) in charters {
@@ -152,12 +150,6 @@ impl<S: Store> Replica<S> {
         Ok(())
     }
 
-    /// Leaves words that a cut took away where they are: the simulator's model does not know of words
-    /// that are set again. Nothing else may call it.
-    #[doc(hidden)]
-    pub fn set_nothing_again_for_simulation(&mut self) {
-        self.restates = false;
-    }
     /// Who this node is.
     pub fn school(&self) -> SchoolId {
         self.me.school.school()
@@ -241,7 +233,8 @@ impl<S: Store> Replica<S> {
             let held = read_entry(&self.reader(), place)?;
             match space.end(&writer) {
                 _ if held.id() == entry.id() => return Ok(Admitted::Held),
-                End::Open => return Err(self.contradict(&held, entry)?),
+                // Below a fork that is known, it proves a lower one.
+                End::Open | End::Fork(_) => return Err(self.contradict(&held, entry)?),
                 // Of a log that was ended, one of two histories is held, and not up to its end: which of
                 // them leads there is seen when it is fetched anew.
                 End::Cut(cut) if next < cut.next => {
@@ -249,7 +242,7 @@ impl<S: Store> Replica<S> {
                     return Err(Fault::AboveCut(writer));
                 }
                 End::Cut(_) => return Err(Fault::AboveCut(writer)),
-                End::Fork(_) | End::NotEnrolled => {}
+                End::NotEnrolled => {}
             }
         }
         Err(Fault::Withheld(entry.id()))

@@ -110,12 +110,8 @@ impl<S: Store> Replica<S> {
         if genesis {
             (row.owner, row.open) = (None, false);
         } else {
-            // Words of an ended log of our own are found where they were put aside.
-            let own = self.space(&space)?.own_log();
-            if own != Some(log) {
-                let after = read_held(&self.reader(), &row)?;
-                self.note_lost_words(space, record, &before, &after);
-            }
+            let after = read_held(&self.reader(), &row)?;
+            self.note_lost_words(space, record, &before, &after);
         }
         if row.entries.is_empty() {
             self.staged.delete(Table::Records, key);

@@ -10,10 +10,12 @@ use super::cut::End;
 use super::record::{changes, read_held};
 use super::rows::{RecordRow, join_ids};
 use super::{Draft, Edit, EditFault, Notice, Replica};
+use crate::catalogue::Catalogue;
 use crate::fault::{Blame, Fault};
-use crate::id::{RecordId, SpaceId, WriterId};
+use crate::id::{ChangeHash, EntryId, RecordId, SpaceId, WriterId};
 use crate::log::{EntryKind, Verified};
-use crate::record::{Fields, Held, View, in_force};
+use crate::record::field::Value;
+use crate::record::{Fields, Held, InForce, View, in_force};
 use crate::store::{Read, Store, Table};
 use crate::time::Millis;
 
@@ -23,6 +25,9 @@ pub(super) struct Words {
     record: RecordId,
     /// What they set.
     fields: Fields,
+    /// The changes that whoever said them had seen. They are set again on top of what stands of that,
+    /// so that what others said at the same time is not written over.
+    seen: BTreeSet<ChangeHash>,
     author: String,
 }
 
@@ -31,39 +36,65 @@ fn author(entry: &Verified) -> String {
     entry.payload().and_then(|payload| payload.read().ok()).map(|(author, _)| author.to_owned()).unwrap_or_default()
 }
 
-/// The fields of `with` that `without` has not, or has otherwise.
+/// The fields of `with` that `without` has not, or has otherwise, also where another value shows.
 fn difference(with: &View, without: &View) -> Fields {
-    let other = |(name, value): &(&String, &_)| without.fields.get(*name) != Some(*value);
-    with.fields.iter().filter(other).map(|(name, value)| (name.clone(), value.clone())).collect()
+    let other = |(name, shown): (&String, &Value)| {
+        let known = without.conflicts.get(name).map_or(&[][..], Vec::as_slice);
+        let beside = with.conflicts.get(name).map_or(&[][..], Vec::as_slice);
+        let is_new = |value: &&Value| without.fields.get(name) != Some(*value) && !known.contains(*value);
+        let changed = without.fields.get(name) != Some(shown);
+        let value = if changed { Some(shown) } else { beside.iter().find(is_new) };
+        Some((name.clone(), value?.clone()))
+    };
+    with.fields.iter().filter_map(other).collect()
+}
+
+/// These changes and all that they build on.
+fn with_past(force: &InForce, of: impl IntoIterator<Item = ChangeHash>) -> BTreeSet<ChangeHash> {
+    let mut past: BTreeSet<ChangeHash> = of.into_iter().collect();
+    for (hash, deps) in force.hashes.iter().zip(&force.deps).rev() {
+        if past.contains(hash) {
+            past.extend(deps);
+        }
+    }
+    past
+}
+
+/// What the entries at these places of `held` say of a record, on top of what they had seen.
+fn words_of(record: RecordId, held: &[Held], lost: impl Fn(usize, &ChangeHash) -> bool) -> Option<Words> {
+    let force = in_force(held);
+    let changed = || force.order.iter().copied().zip(force.hashes.iter().copied());
+    let ours: BTreeSet<ChangeHash> = changed().filter(|(at, hash)| lost(*at, hash)).map(|(_, hash)| hash).collect();
+    let last = changed().filter(|(_, hash)| ours.contains(hash)).last()?.0;
+    let seen = with_past(&force, ours.iter().copied());
+    // What builds on ours goes with it.
+    let mut gone = ours;
+    for (hash, deps) in force.hashes.iter().zip(&force.deps) {
+        if deps.iter().any(|dep| gone.contains(dep)) {
+            gone.insert(*hash);
+        }
+    }
+    let with: Vec<usize> = changed().filter(|(_, hash)| seen.contains(hash)).map(|(at, _)| at).collect();
+    let rest = changed().filter(|(_, hash)| seen.contains(hash) && !gone.contains(hash));
+    let without: Vec<usize> = rest.map(|(at, _)| at).collect();
+    let (with, without) = (View::of(&changes(held, &with)).ok()?, View::of(&changes(held, &without)).ok()?);
+    Some(Words { record, fields: difference(&with, &without), seen, author: author(&held[last].entry) })
 }
 
 impl<S: Store> Replica<S> {
     /// What of ours is lost of a record, whose genesis stays, when entries go: `before` and `after`
     /// are what is held of it. Words of a log that ended itself are found where they were put aside.
     pub(super) fn note_lost_words(&mut self, space: SpaceId, record: RecordId, before: &[Held], after: &[Held]) {
-        let Ok(own) = self.space(&space).map(super::Space::own_writer) else { return };
-        let (old, new) = (in_force(before), in_force(after));
-        let stands: BTreeSet<_> = new.hashes.iter().collect();
-        let ours = |place: usize| before[place].entry.header().writer == own;
-        let lost: BTreeSet<usize> = old
-            .order
-            .iter()
-            .zip(&old.hashes)
-            .filter(|(p, h)| ours(**p) && !stands.contains(h))
-            .map(|(p, _)| *p)
-            .collect();
-        let Some(last) = lost.iter().next_back() else { return };
-        // Without ours, and without what builds on them.
-        let rest: Vec<Held> = before
-            .iter()
-            .enumerate()
-            .filter(|(place, _)| !lost.contains(place))
-            .map(|(_, held)| held.clone())
-            .collect();
-        let without = View::of(&changes(&rest, &in_force(&rest).order));
-        if let (Ok(with), Ok(without)) = (View::of(&changes(before, &old.order)), without) {
-            let (fields, author) = (difference(&with, &without), author(&before[*last].entry));
-            self.lost_words.push((space, Words { record, fields, author }));
+        let Ok(held) = self.space(&space) else { return };
+        let writer = |generation| self.me.writer(space, generation).public();
+        let own: BTreeSet<WriterId> = (0..=held.generation()).map(writer).collect();
+        let new = in_force(after);
+        let stands: BTreeSet<ChangeHash> = new.hashes.iter().copied().collect();
+        let ours = after.iter().filter(|held| own.contains(&held.entry.header().writer));
+        let ours: BTreeSet<EntryId> = ours.map(|held| held.entry.id()).collect();
+        let lost = |at: usize, hash: &ChangeHash| ours.contains(&before[at].entry.id()) && !stands.contains(hash);
+        if let Some(words) = words_of(record, before, lost) {
+            self.lost_words.push((space, words));
         }
     }
 
@@ -75,7 +106,7 @@ impl<S: Store> Replica<S> {
         // nobody has ended, words wait until somebody does.
         let forked = |generation| matches!(space.end(&self.me.writer(id, generation).public()), End::Fork(_));
         let forks = (0..space.generation()).filter(|generation| forked(*generation)).count();
-        if !self.restates || forks > 1 || space.end(&space.own_writer()) != End::Open {
+        if forks > 1 || space.end(&space.own_writer()) != End::Open {
             return Ok(());
         }
         let mut words = Vec::new();
@@ -104,8 +135,16 @@ impl<S: Store> Replica<S> {
         Ok(())
     }
     fn say_again(&mut self, words: &Words) -> Result<Option<RecordId>, EditFault> {
-        let Words { record, fields, author } = words.clone();
-        let edit = Edit { record, fields, heads: None, author };
+        let Words { record, fields, seen, author } = words.clone();
+        let card = Catalogue(&self.reader()).card(&record)?.ok_or(EditFault::NoSuchRecord)?;
+        let row = self.reader().get(Table::Records, &join_ids(&card.space.0, &record.0))?;
+        let row = RecordRow::read(&row.ok_or(EditFault::NoSuchRecord)?)?;
+        let force = in_force(&read_held(&self.reader(), &row)?);
+        let stands: BTreeSet<ChangeHash> = force.hashes.iter().copied().filter(|hash| seen.contains(hash)).collect();
+        let below = force.hashes.iter().zip(&force.deps).filter(|(hash, _)| stands.contains(hash));
+        let below = with_past(&force, below.flat_map(|(_, deps)| deps.iter().copied()));
+        let heads = Some(stands.difference(&below).copied().collect());
+        let edit = Edit { record, fields, heads, author };
         Ok(self.edit(&edit, Millis::default())?.then_some(record))
     }
     fn say_anew(&mut self, space: SpaceId, open: bool, words: &Words) -> Result<Option<RecordId>, EditFault> {
@@ -139,21 +178,19 @@ impl<S: Store> Replica<S> {
             let Some(aside) = by_record.remove(&record) else { continue };
             let author = aside.last().map(|held| author(&held.entry)).unwrap_or_default();
             let genesis = aside.iter().find(|held| held.entry.header().kind == EntryKind::Genesis);
-            if let Some(genesis) = genesis {
-                let open = genesis.entry.header().flags & 1 == 1;
-                if let Ok(view) = View::of(&changes(&aside, &in_force(&aside).order)) {
-                    words.push((Some(open), Words { record, fields: view.fields, author }));
+            let open = genesis.map(|genesis| genesis.entry.header().flags & 1 == 1);
+            let row = self.reader().get(Table::Records, &join_ids(&id.0, &record.0))?;
+            let held = row.map(|row| read_held(&self.reader(), &RecordRow::read(&row)?)).transpose()?;
+            let held = held.unwrap_or_default();
+            let both: Vec<Held> = held.iter().cloned().chain(aside).collect();
+            if let Some(open) = open {
+                // With what others wrote in it: nobody else can say that again where it was.
+                if let Ok(view) = View::of(&changes(&both, &in_force(&both).order)) {
+                    words.push((Some(open), Words { record, fields: view.fields, seen: BTreeSet::new(), author }));
                 }
                 continue;
             }
-            let Some(row) = self.reader().get(Table::Records, &join_ids(&id.0, &record.0))? else { continue };
-            let held = read_held(&self.reader(), &RecordRow::read(&row)?)?;
-            let both: Vec<Held> = held.iter().cloned().chain(aside).collect();
-            let with = View::of(&changes(&both, &in_force(&both).order));
-            let without = View::of(&changes(&held, &in_force(&held).order));
-            if let (Ok(with), Ok(without)) = (with, without) {
-                words.push((None, Words { record, fields: difference(&with, &without), author }));
-            }
+            words.extend(words_of(record, &both, |at, _| at >= held.len()).map(|words| (None, words)));
         }
         Ok(words)
     }

@@ -109,10 +109,6 @@ impl Space {
     pub fn own_writer(&self) -> WriterId {
         self.own_writer
     }
-    /// The number of its log in the store, once it has one.
-    pub(super) fn own_log(&self) -> Option<u32> {
-        self.logs.get(&self.own_writer).copied()
-    }
     /// The charter, with what is staged.
     pub fn charter(&self) -> &Charter {
         &self.charter

@@ -405,7 +405,8 @@ impl Session {
             let next = mark.next.min(ours.next(&mark.writer));
             let disputed = disputes(mark, space, replica);
             // Above a fork or a cut that we know of, the peer holds what will not stand there either.
-            if mark.next > ours.next(&mark.writer) || disputed {
+            // A dispute below that is another fork: headers show it.
+            if mark.next > ours.next(&mark.writer) {
                 parted.push(mark.writer);
             }
             let sent = sent(&mark.writer, next);
