@@ -43,6 +43,7 @@ mod tickets;
 mod traffic;
 mod troubles;
 mod witness;
+mod words;
 mod world;
 
 pub use counts::Counts;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use staffroom_protocol::catalogue::Catalogue;
 use staffroom_protocol::charter::Role;
 use staffroom_protocol::fault::Fault;
-use staffroom_protocol::id::{SpaceId, WriterId};
+use staffroom_protocol::id::{RecordId, SpaceId, WriterId};
 use staffroom_protocol::record::Card;
 use staffroom_protocol::record::field::{Fields, Value};
 use staffroom_protocol::record::kind::Kind;
@@ -133,7 +133,14 @@ impl World {
             Ok(record) => {
                 let creation = Creation { space, school, open: open.unwrap_or(kind.open) };
                 let (creation, place) = (Some(creation), self.place(number, space, next));
-                let write = Write { record, creation, place, fields: lines(fields), seen: BTreeSet::new() };
+                let write = Write {
+                    record,
+                    creation,
+                    place,
+                    fields: lines(fields),
+                    seen: BTreeSet::new(),
+                    read: BTreeSet::new(),
+                };
                 self.model.wrote(number, write);
                 self.counts.one("records made");
                 self.say(format_args!("n{number} makes {record:?}"));
@@ -172,7 +179,8 @@ impl World {
         if let Some(card) = self.some_card(number, space) {
             let seen = self.seen(number, &card, false);
             let state = card.line("state").to_owned();
-            self.nodes[number].form = Some(Form { record: card.id, heads: card.heads, seen, state });
+            let read = self.read(number, card.id, false);
+            self.nodes[number].form = Some(Form { record: card.id, heads: card.heads, seen, read, state });
         }
         Ok(())
     }
@@ -189,6 +197,16 @@ impl World {
             durable.get(&space.id())?.logs.get(&writer)?.get(usize::try_from(seq).ok()?).copied()
         };
         self.model.visible(card.id, |(writer, seq, entry)| id(*writer, *seq) == Some(*entry))
+    }
+    /// The words that a record shows at a node, those beside others where values conflict too.
+    fn read(&self, number: usize, record: RecordId, staged: bool) -> BTreeSet<String> {
+        let Some(replica) = self.nodes[number].replica.as_ref() else { return BTreeSet::new() };
+        let reader = replica.reader();
+        let record =
+            if staged { Catalogue(&reader).record(&record) } else { Catalogue(replica.store()).record(&record) };
+        let Some(view) = record.ok().flatten().map(|record| record.view) else { return BTreeSet::new() };
+        let values = view.fields.values().chain(view.conflicts.values().flatten());
+        values.filter_map(Value::as_str).map(str::to_owned).collect()
     }
     /// Where the entry lies that was just staged.
     fn place(&self, number: usize, space: SpaceId, (writer, seq): (WriterId, u64)) -> Place {
@@ -207,12 +225,14 @@ impl World {
         };
         let Some(card) = card else { return Ok(()) };
         let Some(kind) = Kind::named(&card.kind) else { return Ok(()) };
-        let (heads, seen, state) = match form {
-            Some(form) => (Some(form.heads), form.seen, form.state),
-            None if self.random.per_mille(500) => {
-                (Some(card.heads.clone()), self.seen(number, &card, false), card.line("state").to_owned())
+        let (heads, seen, read, state) = match form {
+            Some(form) => (Some(form.heads), form.seen, form.read, form.state),
+            None => {
+                let staged = !self.random.per_mille(500);
+                let heads = (!staged).then(|| card.heads.clone());
+                let (seen, read) = (self.seen(number, &card, staged), self.read(number, card.id, staged));
+                (heads, seen, read, card.line("state").to_owned())
             }
-            None => (None, self.seen(number, &card, true), card.line("state").to_owned()),
         };
         let fields = self.typed(kind, false, &state);
         let Some(next) = self.next_place(number, card.space) else { return Ok(()) };
@@ -224,7 +244,7 @@ impl World {
         match replica.edit(&edit, now) {
             Ok(true) => {
                 let place = self.place(number, card.space, next);
-                let write = Write { record: card.id, creation: None, place, fields: lines(&fields), seen };
+                let write = Write { record: card.id, creation: None, place, fields: lines(&fields), seen, read };
                 self.model.wrote(number, write);
                 self.counts.one("edits");
                 self.say(format_args!("n{number} edits {:?}", card.id));

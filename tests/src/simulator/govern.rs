@@ -149,6 +149,9 @@ impl World {
                 }
                 self.counts.one(if grown.is_empty() { "answers to proposals" } else { "decisions completed" });
                 let body = self.body(number, space, &id);
+                if let Some(what) = body.as_ref().filter(|_| !grown.is_empty()).and_then(completed) {
+                    self.counts.one(what);
+                }
                 self.say(format_args!("n{number} says {yes} to {id:?}, decided: {}, {body:?}", !grown.is_empty()));
                 self.flush_soon(number);
                 Ok(Some(id))
@@ -238,5 +241,16 @@ impl World {
     /// Whether a node's own log in a space can go on, as far as it knows.
     pub(super) fn can_write(&self, number: usize, space: SpaceId) -> bool {
         self.space_of(number, space).is_some_and(|held| held.end(&held.own_writer()) == End::Open)
+    }
+}
+
+/// What a decision that was completed is counted as, beside the decisions.
+fn completed(body: &Body) -> Option<&'static str> {
+    match body {
+        Body::Remove(..) => Some("decided: removals"),
+        Body::Demote(..) => Some("decided: demotions"),
+        Body::Promote(_) => Some("decided: promotions"),
+        Body::EndFork(_) => Some("decided: ends of forks"),
+        _ => None,
     }
 }

@@ -235,13 +235,13 @@ pub(super) fn one_view_per_frontier(
 }
 
 /// Where a session says that the peer has all that we hold, the peer acknowledged all of it.
-pub(super) fn in_step_is_true(ours: &Space, session: &Session, theirs: Option<&SpaceWitness>) -> Holds {
+pub(super) fn in_step_is_true(ours: &Space, session: &Session, theirs: &Witness) -> Holds {
     let standing = session.standing(ours);
     if !standing.compared || standing.they_lack > 0 {
         return Ok(());
     }
     for (writer, reach) in &ours.frontier().0 {
-        let held = theirs.and_then(|space| space.reached.get(writer)).copied().unwrap_or_default();
+        let held = theirs.reached(ours.id(), writer);
         let found = || format!("{} of {writer:?} here, {held} there: {standing:?}", reach.next);
         Violation::unless(held >= reach.next, "in_step_is_true", found)?;
     }

@@ -45,6 +45,7 @@ impl World {
             Violation::unless(same, "one_view_per_frontier", || format!("node {other} at the end"))?;
         }
         self.check_stores()?;
+        self.counts.more("entries restated", self.model.restated.len() as u64);
         self.counts.more("entries written", self.model.logs.values().map(|log| log.len() as u64).sum());
         self.counts.more("entries held", self.witnesses.iter().map(|witness| witness.held).sum());
         let members = self.clusters.iter().map(|space| self.model.standing(space).members.len() as u64);
@@ -127,8 +128,8 @@ impl World {
             return Ok(());
         }
         let known = self.model.logs.get(&(space, writer)).map_or(&[][..], Vec::as_slice);
-        let reached = |node: usize| self.witnesses[node].spaces.get(&space)?.reached.get(&writer).copied();
-        let members = self.holders(space).into_iter().filter_map(reached).max().unwrap_or_default();
+        let reached = |node: usize| self.witnesses[node].reached(space, &writer);
+        let members = self.holders(space).into_iter().map(reached).max().unwrap_or_default();
         let expected = end.map_or(known.len() as u64, |(next, _)| next.min(members));
         let (next, head) = (held.frontier().next(&writer), held.frontier().head(&writer));
         let last = usize::try_from(next).ok().and_then(|next| known.get(next.checked_sub(1)?)).copied();
@@ -137,7 +138,7 @@ impl World {
     }
 
     /// A fork is named by all who held what stands above it, and no log goes on above one.
-    fn judge_forks(&self, space: SpaceId, holders: &[usize]) -> Result<(), Violation> {
+    fn judge_forks(&mut self, space: SpaceId, holders: &[usize]) -> Result<(), Violation> {
         let mut forks: BTreeMap<WriterId, u64> = BTreeMap::new();
         for number in holders {
             for (_, writer, seq) in self.held(*number, space)?.forks().map(staffroom_protocol::log::Fork::place) {
@@ -145,11 +146,12 @@ impl World {
                 *lowest = seq.min(*lowest);
             }
         }
+        self.counts.more("forks", forks.len() as u64);
         for number in holders {
             let held = self.held(*number, space)?;
             for (writer, seq) in &forks {
                 let named = held.forks().any(|fork| fork.place() == (space, *writer, *seq));
-                let reached = self.witnesses[*number].spaces[&space].reached.get(writer).copied().unwrap_or_default();
+                let reached = self.witnesses[*number].reached(space, writer);
                 let next = held.frontier().next(writer);
                 let found = || format!("node {number}: {next} of {writer:?}, forked at {seq}, held to {reached}");
                 Violation::unless(
@@ -183,9 +185,16 @@ impl World {
         let stands: BTreeSet<EntryId> = logs.values().flatten().copied().collect();
         let expected = self.model.shows(space, &stands);
         let shown: BTreeSet<RecordId> = records.iter().map(|record| record.card.id).collect();
-        let found = || format!("{} records, not {}", shown.len(), expected.len());
-        Violation::unless(shown.iter().eq(expected.keys()), "every_record_is_shown", found)?;
-        for record in records {
+        // Records that nodes began by themselves, to say words again.
+        let again = self.model.restated.iter().filter(|(entry, (_, begins))| *begins && stands.contains(*entry));
+        let all: BTreeSet<RecordId> = expected.keys().copied().chain(again.map(|(_, (record, _))| *record)).collect();
+        let found = || format!("{} records, not {}", shown.len(), all.len());
+        Violation::unless(shown == all, "every_record_is_shown", found)?;
+        // What nodes said again builds on what they held just then: of such records the account says
+        // whose words must be there, and not which of them is last.
+        let touched: BTreeSet<RecordId> = self.model.restated.values().map(|(record, _)| *record).collect();
+        self.judge_words(space, &stands, records)?;
+        for record in records.iter().filter(|record| !touched.contains(&record.card.id)) {
             let writes = &expected[&record.card.id];
             let same = writes.creation.is_some_and(|m| m.school == record.card.school && m.open == record.card.open);
             let found = || format!("{:?}, not {:?}", writes.creation, record.card);

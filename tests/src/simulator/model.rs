@@ -33,6 +33,8 @@ pub(super) struct Write {
     pub(super) fields: BTreeMap<String, String>,
     /// The writes that its author had seen, and those they had seen.
     pub(super) seen: BTreeSet<u64>,
+    /// The words that the form showed, whoever said them, or said them again.
+    pub(super) read: BTreeSet<String>,
 }
 
 /// A record that was made.
@@ -77,6 +79,9 @@ pub(super) struct Model {
     pub(super) tainted: BTreeSet<DeviceId>,
     /// Who said yes to what: people, not signatures.
     pub(super) said_yes: BTreeMap<DecisionId, BTreeSet<SchoolId>>,
+    /// Entries by which nodes said words again, each with its record and whether it began that.
+    pub(super) restated: BTreeMap<EntryId, (RecordId, bool)>,
+    said: BTreeSet<EntryId>,
     writes: BTreeMap<u64, Write>,
     next_write: u64,
     tickets: BTreeMap<TicketId, Issued>,
@@ -155,14 +160,39 @@ impl Model {
     /// A node made or changed a record.
     pub(super) fn wrote(&mut self, node: usize, write: Write) {
         self.next_write += 1;
+        self.said.insert(write.place.2);
         self.writes.insert(self.next_write, write);
         self.wait(node, Pending::Write(self.next_write));
+    }
+    /// A node acknowledged an entry of its own: what no person wrote, it said again.
+    pub(super) fn own_entry(&mut self, entry: EntryId, record: RecordId, begins: bool) {
+        if !self.said.contains(&entry) {
+            self.restated.insert(entry, (record, begins));
+        }
     }
     /// What a node sees of a record that holds these entries: writes held with all they had seen.
     pub(super) fn visible(&self, record: RecordId, holds: impl Fn(&Place) -> bool) -> BTreeSet<u64> {
         let of_record = self.writes.iter().filter(|(_, write)| write.record == record);
         let held: BTreeSet<u64> = of_record.filter(|(_, write)| holds(&write.place)).map(|(id, _)| *id).collect();
         held.iter().filter(|id| self.writes[id].seen.is_subset(&held)).copied().collect()
+    }
+    /// What nodes wrote and made durable.
+    pub(super) fn acknowledged(&self) -> impl Iterator<Item = (u64, &Write)> {
+        let pending = self.pending.values().flatten();
+        let pending = pending.filter_map(|pending| if let Pending::Write(id) = pending { Some(*id) } else { None });
+        let pending: BTreeSet<u64> = pending.collect();
+        self.writes.iter().filter(move |(id, _)| !pending.contains(id)).map(|(id, write)| (*id, write))
+    }
+    /// What others wrote in a field in place of a word of a write, having seen that or read the word.
+    pub(super) fn wrote_over<'a>(
+        &'a self,
+        write: u64,
+        field: &'a str,
+        word: &'a str,
+    ) -> impl Iterator<Item = (&'a Write, &'a str)> {
+        let over = move |other: &&Write| other.seen.contains(&write) || other.read.contains(word);
+        let others = self.writes.values().filter(over);
+        others.filter_map(move |other| Some((other, other.fields.get(field)?.as_str())))
     }
     /// What must show in a space where these entries stand.
     pub(super) fn shows(&self, space: SpaceId, stands: &BTreeSet<EntryId>) -> BTreeMap<RecordId, Shown<'_>> {

@@ -28,6 +28,8 @@ pub(super) struct Form {
     pub(super) heads: Vec<ChangeHash>,
     /// What the model says was seen then.
     pub(super) seen: BTreeSet<u64>,
+    /// The words that it showed.
+    pub(super) read: BTreeSet<String>,
     /// The state that it showed.
     pub(super) state: String,
 }
@@ -154,9 +156,7 @@ impl Node {
         let me = Local { school: self.chain.clone(), device: SecretKey::from_seed(&self.device_seed), life: self.life };
         let store = self.store.take().ok_or(Fault::Store("runs already".to_owned()))?;
         self.starts += 1;
-        let mut replica = Replica::open(store, me, Entropy::from_seed(random.bytes()))?;
-        replica.set_nothing_again_for_simulation();
-        self.replica = Some(replica);
+        self.replica = Some(Replica::open(store, me, Entropy::from_seed(random.bytes()))?);
         Ok(())
     }
     /// Stops it without warning: what was staged is lost, what was durable stays.

@@ -176,7 +176,7 @@ impl World {
         let outputs = session.handle(input, replica, now);
         let (space, peer) = (session.space(), self.network.get(connection).map_or(number, |c| c.ends[1 - side]));
         if let Ok(held) = replica.space(&space) {
-            invariants::in_step_is_true(held, session, self.witnesses[peer].spaces.get(&space))?;
+            invariants::in_step_is_true(held, session, &self.witnesses[peer])?;
         }
         if replica.is_staged() {
             self.flush_soon(number);
@@ -206,7 +206,9 @@ impl World {
         let clean = self.network.get(connection).is_some_and(|c| c.clean);
         // Who has not heard of a cut yet offers what is above it.
         let cut = matches!(fault, Fault::AboveCut(_) | Fault::NotEnrolled(_)) && self.plan.belonging > 0;
-        let fork = matches!(fault, Fault::Fork { .. } | Fault::Forked(_) | Fault::NotEnrolled(_) | Fault::Withheld(_));
+        // Who holds another history of a log, and has not compared yet, pushes what does not follow here.
+        let fork = matches!(fault, Fault::Fork { .. } | Fault::Forked(_) | Fault::Chain { what: "entry" })
+            || matches!(fault, Fault::NotEnrolled(_) | Fault::Withheld(_));
         let cut = cut || (fork && !self.model.tainted.is_empty());
         let hostile = !clean || self.plan.damage > 0 || cut;
         Violation::unless(hostile, "honest_peers_refuse_each_other_nothing", || format!("c{connection}: {fault}"))

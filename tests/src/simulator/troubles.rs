@@ -74,12 +74,8 @@ impl World {
         self.counts.one("stores put back");
         self.model.tainted.insert(self.nodes[number].device);
         let before = std::mem::replace(&mut self.witnesses[number], witness);
-        for (space, before) in before.spaces {
-            // Partners were told how far it held each log: what they know of that was true.
-            if let Some(witness) = self.witnesses[number].spaces.get_mut(&space) {
-                witness.reached = before.reached;
-            }
-        }
+        // Partners were told how far it held each log: what they know of that was true.
+        self.witnesses[number].reached = before.reached;
         self.nodes[number].store = Some(store);
     }
 

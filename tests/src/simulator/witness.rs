@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use staffroom_protocol::charter::{Charter, Voted};
 use staffroom_protocol::id::{DecisionId, DeviceId, EntryId, OperationId, RecordId, SchoolId, SpaceId, WriterId};
+use staffroom_protocol::log::EntryKind;
 use staffroom_protocol::replica::{Notice, Replica};
 use staffroom_protocol::store::{MemoryStore, Read, Table};
 
@@ -19,8 +20,6 @@ use super::stored;
 pub(super) struct SpaceWitness {
     /// The entries of each log, in order.
     pub(super) logs: BTreeMap<WriterId, Vec<EntryId>>,
-    /// How far each log was ever acknowledged.
-    pub(super) reached: BTreeMap<WriterId, u64>,
     /// The proposals that this node's school has answered and that may still be decided.
     pub(super) answered: BTreeMap<DecisionId, Voted>,
     /// The decisions, in order.
@@ -41,6 +40,8 @@ pub(super) struct SpaceWitness {
 pub(super) struct Witness {
     /// By space.
     pub(super) spaces: BTreeMap<SpaceId, SpaceWitness>,
+    /// How far each log was ever acknowledged, of an earlier state of the store too: partners know.
+    pub(super) reached: BTreeMap<(SpaceId, WriterId), u64>,
     /// Entries newly held since the beginning.
     pub(super) held: u64,
 }
@@ -77,6 +78,10 @@ impl SpaceWitness {
 }
 
 impl Witness {
+    /// How far a log was ever acknowledged.
+    pub(super) fn reached(&self, space: SpaceId, writer: &WriterId) -> u64 {
+        self.reached.get(&(space, *writer)).copied().unwrap_or_default()
+    }
     /// A flush returned: checks and remembers what it acknowledged.
     pub(super) fn flushed(
         &mut self,
@@ -149,15 +154,19 @@ impl Witness {
             invariants::no_entry_of_another_space(&entry, space, writer)?;
             invariants::logs_have_no_gaps(&entry, seq, log.last())?;
             invariants::entries_come_from_their_writer(&entry, &mut model.written, own)?;
-            let known = model.logs.entry((space, writer)).or_default();
             log.push(entry.id());
+            if own {
+                let header = entry.header();
+                model.own_entry(entry.id(), header.record, header.kind == EntryKind::Genesis);
+            }
+            let known = model.logs.entry((space, writer)).or_default();
             if known.len() as u64 == seq {
                 known.push(entry.id());
             }
             invariants::held_entries_are_signed(entry)?;
             self.held += 1;
         }
-        let reached = witness.reached.entry(writer).or_default();
+        let reached = self.reached.entry((space, writer)).or_default();
         *reached = row.entries.max(*reached);
         invariants::head_is_the_last_entry(writer, log.last(), row.head)
     }
