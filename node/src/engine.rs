@@ -21,7 +21,7 @@ mod names;
 mod profile;
 mod waiting;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use staffroom_protocol::Replica;
@@ -38,6 +38,7 @@ pub use devices::DeviceCommand;
 pub use links::{Dialled, LinkId, Partnership};
 
 use crate::api::{Answer, Failure, Request};
+use crate::life::Life;
 use crate::store::{RedbStore, Snapshots};
 
 /// How many commands may wait before who sends them waits too.
@@ -150,14 +151,16 @@ impl Engine {
         store: RedbStore,
         me: Local,
         path: PathBuf,
+        secrets: &Path,
         seed: [u8; 32],
     ) -> Result<(Self, thread::JoinHandle<()>), Fault> {
         let snapshots = store.snapshots();
-        let replica = Replica::open(store, me, Entropy::from_seed(seed))?;
+        let mut replica = Replica::open(store, me, Entropy::from_seed(seed))?;
+        let life = Life::resume(secrets, &mut replica)?;
         let device = replica.device();
         let (commands, queue) = mpsc::channel(QUEUE);
         let (notices, _) = broadcast::channel(1024);
-        let desk = desk::Desk::new(replica, snapshots.clone(), path, notices.clone());
+        let desk = desk::Desk::new(replica, life, snapshots.clone(), path, notices.clone());
         let thread = thread::Builder::new().name("engine".to_owned());
         let thread = thread.spawn(move || run(desk, queue)).map_err(|error| Fault::Store(error.to_string()))?;
         Ok((Self { commands, notices, snapshots, device }, thread))

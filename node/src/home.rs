@@ -6,6 +6,7 @@
 //! | `identity.json` | the school's identity chain, public |
 //! | `secrets/device.key` | the device's key (mode 0600) |
 //! | `secrets/life.key` | the secret of this life of the store (mode 0600) |
+//! | `secrets/signed.json` | how far this store has signed, and on which machine (mode 0600) |
 //! | `store.redb` | everything that is held |
 //! | `node.sock` | where the running node answers the command line (mode 0600) |
 
@@ -23,6 +24,7 @@ use staffroom_protocol::replica::{Draft, Local};
 
 use crate::api::{Code, Failure, Named, Secret};
 use crate::engine::wall_clock;
+use crate::life::Life;
 use crate::store::{OpenError, RedbStore};
 
 /// The folder of a node.
@@ -99,6 +101,10 @@ impl Home {
     pub fn store_path(&self) -> PathBuf {
         self.0.join("store.redb")
     }
+    /// The folder of secrets.
+    pub(crate) fn secrets(&self) -> PathBuf {
+        self.0.join("secrets")
+    }
     /// The settings.
     pub fn config(&self) -> Result<Config, Failure> {
         let path = self.0.join("share.toml");
@@ -171,6 +177,7 @@ impl Home {
     /// Writes the school's identity: from then on the home is set up.
     pub(crate) fn write_identity(&self, chain: &IdentityChain) -> Result<(), Failure> {
         let json = serde_json::to_vec(chain).map_err(|error| Failure::new(Code::Failed, error.to_string()))?;
+        Life::begin(&self.secrets());
         write_new(&self.0.join("identity.json"), &json, 0o644)
     }
 
@@ -241,7 +248,7 @@ impl Home {
 
     /// Moves away what a set-up left that was cut short, or what lost its `identity.json`: never deletes.
     fn set_aside(&self) -> Result<(), Failure> {
-        let left = [self.store_path(), self.0.join("secrets")];
+        let left = [self.store_path(), self.secrets()];
         if !left.iter().any(|path| path.exists()) {
             return Ok(());
         }
@@ -256,7 +263,7 @@ impl Home {
     }
 
     fn make_folders(&self) -> Result<(), Failure> {
-        let secrets = self.0.join("secrets");
+        let secrets = self.secrets();
         fs::create_dir_all(&self.0).map_err(|error| unwritable(&self.0, &error))?;
         match fs::DirBuilder::new().mode(0o700).create(&secrets) {
             Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(unwritable(&secrets, &error)),
@@ -264,11 +271,11 @@ impl Home {
         }
     }
     fn write_secret(&self, name: &str, secret: &[u8; 32]) -> Result<(), Failure> {
-        let path = self.0.join("secrets").join(name);
+        let path = self.secrets().join(name);
         write_new(&path, staffroom_protocol::id::to_text(secret).as_bytes(), 0o600)
     }
     fn read_secret(&self, name: &str) -> Result<[u8; 32], Failure> {
-        let path = self.0.join("secrets").join(name);
+        let path = self.secrets().join(name);
         let text = fs::read_to_string(&path).map_err(|error| unreadable(&path, &error))?;
         let mode = fs::metadata(&path).map_err(|error| unreadable(&path, &error))?.permissions().mode();
         if mode & 0o077 != 0 {

@@ -15,6 +15,7 @@ pub mod backup;
 pub mod engine;
 pub mod exchange;
 mod home;
+mod life;
 pub mod net;
 mod node;
 pub mod socket;

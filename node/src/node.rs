@@ -36,7 +36,7 @@ impl Node {
     }
     fn open_as(home: &Home, me: Local) -> Result<Self, Failure> {
         let store = home.open_store()?;
-        let started = Engine::start(store, me, home.store_path(), random()?);
+        let started = Engine::start(store, me, home.store_path(), &home.secrets(), random()?);
         let (engine, thread) = started.map_err(|fault| {
             Failure::new(Code::Damaged, format!("the store in {} does not open: {fault}", home.path().display()))
                 .hint("share verify shows what is wrong; a backup restores it")

@@ -65,6 +65,10 @@ pub enum Fault {
         /// Where it forks.
         seq: u64,
     },
+    /// A partner holds another history of our own log than we do, signed by us: this store was put back
+    /// or copied. Ours gives way as soon as theirs is here.
+    #[error("another life of this store wrote in the log of writer {0:?}")]
+    OwnLog(WriterId),
     /// A payload that does not match its commitment.
     #[error("the payload of entry {0:?} is not the one it commits to")]
     Payload(EntryId),
@@ -110,6 +114,7 @@ impl Fault {
             | Self::AboveCut(_)
             | Self::Forked(_)
             | Self::Fork { .. }
+            | Self::OwnLog(_)
             | Self::NoSuchSpace
             | Self::Withheld(_) => Blame::Nobody,
             Self::Store(_) => Blame::Node,
@@ -137,6 +142,7 @@ impl Fault {
             Self::Slow { .. } => 15,
             Self::Decision(_) => 17,
             Self::Forked(_) => 18,
+            Self::OwnLog(_) => 19,
         }
     }
 }

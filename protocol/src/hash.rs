@@ -79,6 +79,7 @@ contexts! {
     CHARTER_STATE = "staffroom 2026 charter state v1";
     /// What HELLO says of a frontier (§4.1).
     FRONTIER_STATE = "staffroom 2026 frontier state v1";
+    FORKED_STATE = "staffroom 2026 forked state v1";
     /// The key under which a record is found by its source.
     SOURCE = "staffroom 2026 source v1";
     /// A writer's key, from the secret of a store's life and its space (§1.4).

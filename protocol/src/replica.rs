@@ -31,7 +31,7 @@ use crate::charter::{Charter, Grown, Missing};
 use crate::entropy::Entropy;
 use crate::fault::Fault;
 use crate::hash;
-use crate::id::{DeviceId, RecordId, SchoolId, SpaceId, WriterId};
+use crate::id::{DeviceId, EntryId, RecordId, SchoolId, SpaceId, WriterId};
 use crate::identity::{IdentityChain, SecretKey};
 use crate::log::Verified;
 use crate::store::{Batch, Store, Table};
@@ -119,6 +119,7 @@ impl<S: Store> Replica<S> {
             charter.admit(whole)?;
             replica.spaces.insert(space, Space::durable(charter, &replica.me));
         }
+        replica.open_writers()?;
         replica.read_own_identity()?;
         replica.open_forks()?;
         replica.open_logs()?;
@@ -228,11 +229,15 @@ impl<S: Store> Replica<S> {
         let space = self.space(&header.space)?;
         let (id, writer) = (header.space, header.writer);
         let next = space.staged_frontier().next(&writer);
+        if matches!(space.end(&writer), End::Fork(seq) if header.seq >= seq) {
+            return Err(Fault::Forked(writer));
+        }
         if header.seq < next {
             let place = space.place(&writer, header.seq).ok_or(Fault::Chain { what: "entry" })?;
             let held = read_entry(&self.reader(), place)?;
             match space.end(&writer) {
                 _ if held.id() == entry.id() => return Ok(Admitted::Held),
+                End::Open if writer == space.own_writer() => return Err(Fault::OwnLog(writer)),
                 // Below a fork that is known, it proves a lower one.
                 End::Open | End::Fork(_) => return Err(self.contradict(&held, entry)?),
                 // Of a log that was ended, one of two histories is held, and not up to its end: which of
@@ -266,6 +271,9 @@ impl<S: Store> Replica<S> {
             let place = space.place(&writer, header.seq).ok_or(Fault::Chain { what: "entry" })?;
             let held = read_entry(&self.reader(), place)?;
             if held.id() != entry.id() {
+                if writer == space.own_writer() {
+                    return self.admit_other_life(entry, held.header().prev, now);
+                }
                 return Err(self.contradict(&held, &entry)?);
             }
             if let Some(payload) = entry.payload().filter(|_| held.payload().is_none()) {
@@ -286,11 +294,24 @@ impl<S: Store> Replica<S> {
                 return Err(Fault::AboveCut(writer));
             }
             _ if !continues => return Err(Fault::Chain { what: "entry" }),
+            // We did not write it, or lost it: whoever did may write on there.
+            _ if writer == space.own_writer() => self.yield_log(id, next)?,
             _ => {}
         }
         self.clock.observe(header.clock, now);
         self.stage_entry(&entry)?;
         Ok(Admitted::New)
+    }
+
+    /// An entry of our own log that contradicts what we wrote: another life of this store wrote there
+    /// first, as far as partners know. Ours gives way, and nobody hears of two histories (§1.4).
+    fn admit_other_life(&mut self, entry: Verified, prev: EntryId, now: Millis) -> Result<Admitted, Fault> {
+        let header = entry.header();
+        if header.prev != prev {
+            return Err(Fault::OwnLog(header.writer));
+        }
+        self.yield_log(header.space, header.seq)?;
+        self.admit(entry, now)
     }
 
     /// Reads single keys through what is staged; scans see what is durable only.

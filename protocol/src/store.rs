@@ -36,6 +36,8 @@ pub enum Table {
     /// space ‖ writer ‖ seq (8) ‖ entry → whether its words were set again (1), header and signature,
     /// then the payload, compressed: what stands above a cut and is in force nowhere.
     Aside,
+    /// space → the number of this store's writer among those it had there (4), once it is not the first.
+    Writers,
     /// log (4) ‖ seq (8) → header and signature, as received.
     Headers,
     /// log (4) ‖ seq (8) → payload, compressed.
@@ -62,7 +64,7 @@ pub enum Table {
 
 impl Table {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Decisions,
         Self::Operations,
         Self::Identities,
@@ -73,6 +75,7 @@ impl Table {
         Self::Forks,
         Self::Aside,
         Self::Logs,
+        Self::Writers,
         Self::Headers,
         Self::Payloads,
         Self::Records,
@@ -101,6 +104,7 @@ impl Table {
             Self::Forks => "forks-1",
             Self::Aside => "aside-1",
             Self::Logs => "logs-1",
+            Self::Writers => "writers-1",
             Self::Headers => "headers-1",
             Self::Payloads => "payloads-1",
             Self::Records => "records-1",

@@ -13,6 +13,7 @@ use super::links::Links;
 use super::names::store_failed;
 use super::wall_clock;
 use crate::api::Failure;
+use crate::life::Life;
 use crate::store::{RedbStore, Snapshot, Snapshots};
 
 /// What waits for the next flush.
@@ -21,6 +22,7 @@ type After = Box<dyn FnOnce(Result<(), &Fault>) + Send>;
 /// Everything the engine's thread owns.
 pub(super) struct Desk {
     pub(super) replica: Replica<RedbStore>,
+    life: Life,
     pub(super) links: Links,
     pub(super) listen: Vec<String>,
     pub(super) path: PathBuf,
@@ -37,12 +39,14 @@ pub(super) struct Desk {
 impl Desk {
     pub(super) fn new(
         replica: Replica<RedbStore>,
+        life: Life,
         snapshots: Snapshots,
         path: PathBuf,
         notices: broadcast::Sender<Notice>,
     ) -> Self {
         Self {
             replica,
+            life,
             links: Links::default(),
             listen: Vec::new(),
             path,
@@ -59,6 +63,9 @@ impl Desk {
     pub(super) fn settle(&mut self) -> Result<(), Fault> {
         let staged = self.replica.is_staged();
         let flushed = self.replica.flush();
+        if flushed.is_ok() {
+            self.life.keep(&self.replica);
+        }
         let result = flushed.as_ref().map(|_| ());
         for after in self.after.drain(..) {
             after(result);

@@ -31,6 +31,19 @@ impl<S: Store> Replica<S> {
         }
         Ok(())
     }
+    /// Which of its writers this store writes with.
+    pub(super) fn open_writers(&mut self) -> Result<(), Fault> {
+        let Self { store, spaces, me, .. } = self;
+        store.scan(Table::Writers, &[], &[], &mut |key, value| {
+            let malformed = || Fault::Malformed { what: "number of a writer" };
+            let space = SpaceId(key.try_into().map_err(|_| malformed())?);
+            let generation = u32::from_be_bytes(value.try_into().map_err(|_| malformed())?);
+            if let Some(space) = spaces.get_mut(&space) {
+                space.set_generation(generation, me);
+            }
+            Ok(true)
+        })
+    }
     pub(super) fn open_forks(&mut self) -> Result<(), Fault> {
         let mut forks: Vec<Fork> = Vec::new();
         self.store.scan(Table::Forks, &[], &[], &mut |_, value| {
@@ -41,7 +54,7 @@ impl<S: Store> Replica<S> {
             let (space, writer, _) = fork.place();
             if let Some(space) = self.spaces.get_mut(&space) {
                 space.set_fork(writer, fork);
-                space.choose_writer(&self.me);
+                space.became_durable();
             }
         }
         Ok(())

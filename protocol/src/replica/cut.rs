@@ -7,11 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::record::read_held;
 use super::rows::{RecordRow, join_ids, read_entry, unpack};
-use super::{Notice, Replica};
+use super::{Notice, Replica, Space};
 use crate::charter::Cut;
 use crate::fault::{Blame, Fault};
 use crate::id::{EntryId, RecordId, SpaceId, WriterId};
+use crate::limits;
 use crate::log::{Entry, EntryKind, Fork, Verified};
+use crate::record::Held;
 use crate::store::{Read, Store, Table};
 
 /// How far a log may be held.
@@ -82,8 +84,13 @@ impl<S: Store> Replica<S> {
         space.cut(writer, keep, head);
         let row = space.log_row(&writer);
         self.staged.put(Table::Logs, join_ids(&id.0, &writer.0), row.to_bytes());
+        // Words of an ended log of our own are found where they were put aside.
+        let found = self.own_lives(id)?.contains(&writer).then_some(writer);
         for record in records {
-            self.forget_entries(id, record, log, keep, begun.contains(&record))?;
+            let before = self.forget_entries(id, record, log, keep, begun.contains(&record))?;
+            if let Some((before, after)) = before {
+                self.note_lost_words(id, record, found, &before, &after);
+            }
         }
         for place in gone {
             self.staged.delete(Table::Headers, place.key());
@@ -93,7 +100,8 @@ impl<S: Store> Replica<S> {
         Ok(())
     }
 
-    /// A record without the entries of a log from `keep` on.
+    /// A record without the entries of a log from `keep` on; what was held of it and what is, where its
+    /// genesis stays.
     fn forget_entries(
         &mut self,
         space: SpaceId,
@@ -101,24 +109,25 @@ impl<S: Store> Replica<S> {
         log: u32,
         keep: u64,
         genesis: bool,
-    ) -> Result<(), Fault> {
+    ) -> Result<Option<(Vec<Held>, Vec<Held>)>, Fault> {
         let key = join_ids(&space.0, &record.0);
-        let Some(value) = self.reader().get(Table::Records, &key)? else { return Ok(()) };
+        let Some(value) = self.reader().get(Table::Records, &key)? else { return Ok(None) };
         let mut row = RecordRow::read(&value)?;
         let before = read_held(&self.reader(), &row)?;
         row.entries.retain(|(place, _)| place.log != log || place.seq < keep);
+        let mut lost = None;
         if genesis {
             (row.owner, row.open) = (None, false);
         } else {
-            let after = read_held(&self.reader(), &row)?;
-            self.note_lost_words(space, record, &before, &after);
+            lost = Some((before, read_held(&self.reader(), &row)?));
         }
         if row.entries.is_empty() {
             self.staged.delete(Table::Records, key);
         } else {
             self.staged.put(Table::Records, key, row.to_bytes());
         }
-        self.stage_row(space, record, &row)
+        self.stage_row(space, record, &row)?;
+        Ok(lost)
     }
 
     pub(super) fn aside_key(entry: &Verified) -> Vec<u8> {
@@ -229,10 +238,54 @@ impl<S: Store> Replica<S> {
 
     /// Where this store's own log has ended, its words go on in a new one.
     pub(super) fn renew_writer(&mut self, id: SpaceId) -> Result<(), Fault> {
-        let me = &self.me;
-        let Some(space) = self.spaces.get_mut(&id) else { return Err(Fault::NoSuchSpace) };
-        space.choose_writer(me);
+        if self.space(&id)?.has_ended() {
+            self.next_writer(id)?;
+        }
         self.enrol_own(id)?;
         self.restate(id)
+    }
+    fn next_writer(&mut self, id: SpaceId) -> Result<(), Fault> {
+        let space = self.spaces.get_mut(&id).ok_or(Fault::NoSuchSpace)?;
+        space.next_generation(&self.me);
+        self.staged.put(Table::Writers, id.0, space.generation().to_be_bytes());
+        Ok(())
+    }
+
+    /// Writes no more in the logs that this store has begun, but in new ones: it may have been put back
+    /// or copied (§1.4). What is in them stays. A school has a bounded number of live logs in a space:
+    /// half of them are kept for what partners prove.
+    pub fn begin_new_logs(&mut self) -> Result<(), Fault> {
+        self.check()?;
+        let school = self.school();
+        let live = |space: &Space| {
+            let writers = space.charter().resolved().writers.values();
+            writers.filter(|writer| writer.school == school && writer.cut.is_none()).count()
+        };
+        let begun = |(_, space): &(&SpaceId, &Space)| {
+            space.end(&space.own_writer()) == End::Open && live(space) < limits::LIVE_WRITERS / 2
+        };
+        let ids: Vec<SpaceId> = self.spaces().filter(begun).map(|(id, _)| *id).collect();
+        for id in ids {
+            self.give_up_log(id)?;
+        }
+        Ok(())
+    }
+
+    /// Leaves this store's log to another life of it, from `seq` on: what we wrote there since is put
+    /// aside and said again under our next writer.
+    pub(super) fn yield_log(&mut self, id: SpaceId, seq: u64) -> Result<(), Fault> {
+        let writer = self.space(&id)?.own_writer();
+        if seq < self.space(&id)?.staged_frontier().next(&writer) {
+            self.put_aside(id, writer, seq)?;
+        }
+        self.give_up_log(id)
+    }
+    fn give_up_log(&mut self, id: SpaceId) -> Result<(), Fault> {
+        self.next_writer(id)?;
+        match self.renew_writer(id) {
+            Err(fault) if fault.blame() == Blame::Node => Err(fault),
+            // A device that may not write goes on in no log.
+            _ => Ok(()),
+        }
     }
 }

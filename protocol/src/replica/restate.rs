@@ -9,10 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::cut::End;
 use super::record::{changes, read_held};
 use super::rows::{RecordRow, join_ids};
-use super::{Draft, Edit, EditFault, Notice, Replica};
+use super::{Draft, Edit, EditFault, Notice, Replica, Space};
 use crate::catalogue::Catalogue;
 use crate::fault::{Blame, Fault};
 use crate::id::{ChangeHash, EntryId, RecordId, SpaceId, WriterId};
+use crate::identity::Rights;
 use crate::log::{EntryKind, Verified};
 use crate::record::field::Value;
 use crate::record::{Fields, Held, InForce, View, in_force};
@@ -60,8 +61,8 @@ fn with_past(force: &InForce, of: impl IntoIterator<Item = ChangeHash>) -> BTree
     past
 }
 
-/// What the entries at these places of `held` say of a record, on top of what they had seen.
-fn words_of(record: RecordId, held: &[Held], lost: impl Fn(usize, &ChangeHash) -> bool) -> Option<Words> {
+/// What the entries at these places of `held` change in a record, on top of what they had seen.
+fn changed_by(record: RecordId, held: &[Held], lost: impl Fn(usize, &ChangeHash) -> bool) -> Option<Words> {
     let force = in_force(held);
     let changed = || force.order.iter().copied().zip(force.hashes.iter().copied());
     let ours: BTreeSet<ChangeHash> = changed().filter(|(at, hash)| lost(*at, hash)).map(|(_, hash)| hash).collect();
@@ -83,19 +84,38 @@ fn words_of(record: RecordId, held: &[Held], lost: impl Fn(usize, &ChangeHash) -
 
 impl<S: Store> Replica<S> {
     /// What of ours is lost of a record, whose genesis stays, when entries go: `before` and `after`
-    /// are what is held of it. Words of a log that ended itself are found where they were put aside.
-    pub(super) fn note_lost_words(&mut self, space: SpaceId, record: RecordId, before: &[Held], after: &[Held]) {
+    /// are what is held of it. The words of `found` are found where they were put aside.
+    pub(super) fn note_lost_words(
+        &mut self,
+        space: SpaceId,
+        record: RecordId,
+        found: Option<WriterId>,
+        before: &[Held],
+        after: &[Held],
+    ) {
         let Ok(held) = self.space(&space) else { return };
-        let writer = |generation| self.me.writer(space, generation).public();
-        let own: BTreeSet<WriterId> = (0..=held.generation()).map(writer).collect();
+        let speaks_for = |writer: &WriterId| found != Some(*writer) && self.speaks_for(held, writer);
         let new = in_force(after);
         let stands: BTreeSet<ChangeHash> = new.hashes.iter().copied().collect();
-        let ours = after.iter().filter(|held| own.contains(&held.entry.header().writer));
-        let ours: BTreeSet<EntryId> = ours.map(|held| held.entry.id()).collect();
-        let lost = |at: usize, hash: &ChangeHash| ours.contains(&before[at].entry.id()) && !stands.contains(hash);
-        if let Some(words) = words_of(record, before, lost) {
+        let ours = |place: usize| speaks_for(&before[place].entry.header().writer);
+        if let Some(words) = changed_by(record, before, |at, hash| ours(at) && !stands.contains(hash)) {
             self.lost_words.push((space, words));
         }
+    }
+
+    /// This store's writers in a space, the present one last.
+    pub(super) fn own_lives(&self, id: SpaceId) -> Result<Vec<WriterId>, Fault> {
+        let generations = 0..=self.space(&id)?.generation();
+        Ok(generations.map(|generation| self.me.writer(id, generation).public()).collect())
+    }
+
+    /// Whether this device says a writer's words again: of its own logs, and of those of a device of our
+    /// school that is no more.
+    fn speaks_for(&self, space: &Space, writer: &WriterId) -> bool {
+        let Some(enrolled) = space.charter().resolved().writers.get(writer) else { return false };
+        let gone =
+            || self.rights(&enrolled.device) == Rights::NONE && self.rights(&self.device()).include(Rights::GOVERN);
+        enrolled.school == self.school() && (enrolled.device == self.device() || gone())
     }
 
     /// Sets again what was lost, as far as this store has a writer that may write.
@@ -104,14 +124,13 @@ impl<S: Store> Replica<S> {
         // Two clones that both run share every key that follows from their secrets. Each would set its
         // words again in the same next log, and fork that too, without end: so after a second fork that
         // nobody has ended, words wait until somebody does.
-        let forked = |generation| matches!(space.end(&self.me.writer(id, generation).public()), End::Fork(_));
-        let forks = (0..space.generation()).filter(|generation| forked(*generation)).count();
+        let lives = self.own_lives(id)?;
+        let forks = lives.iter().filter(|writer| matches!(space.end(writer), End::Fork(_))).count();
         if forks > 1 || space.end(&space.own_writer()) != End::Open {
             return Ok(());
         }
         let mut words = Vec::new();
-        for generation in 0..space.generation() {
-            let writer: WriterId = self.me.writer(id, generation).public();
+        for writer in lives {
             words.extend(self.words_aside(id, writer)?);
         }
         let lost = core::mem::take(&mut self.lost_words);
@@ -153,45 +172,70 @@ impl<S: Store> Replica<S> {
         self.create(&Draft { space, kind, fields, author, open: Some(open) }, Millis::default()).map(Some)
     }
 
-    /// The words of an ended log of ours that were put aside: for a record of which the genesis is
-    /// among them, all that it holds and whether it was open; for another, what they change. They are
-    /// set again once, and stay aside.
+    /// The words of an ended log of ours that were put aside, each with whether to make a new record of
+    /// them, and then one open to all. They are set again once, and stay aside.
     fn words_aside(&mut self, id: SpaceId, writer: WriterId) -> Result<Vec<(Option<bool>, Words)>, Fault> {
-        let mut by_record: BTreeMap<RecordId, Vec<Held>> = BTreeMap::new();
-        let mut order: Vec<RecordId> = Vec::new();
-        let school = self.school();
         // Below a fork nothing is lost: what was put aside there with the rest is fetched again.
         let from = self.space(&id)?.fork(&writer).map_or(0, |fork| fork.place().2);
-        for (entry, said) in self.aside(id, &writer)? {
-            if said || entry.header().seq < from {
-                continue;
+        let aside = self.aside(id, &writer)?.into_iter();
+        let unsaid = aside.filter(|(entry, said)| !said && entry.header().seq >= from).map(|(entry, _)| entry);
+        let unsaid: Vec<Verified> = unsaid.collect();
+        let (mut words, mut seen) = (Vec::new(), BTreeSet::new());
+        for history in histories(&unsaid) {
+            let mut by_record: BTreeMap<RecordId, Vec<&Verified>> = BTreeMap::new();
+            for entry in history.iter().copied() {
+                by_record.entry(entry.header().record).or_default().push(entry);
             }
-            self.stage_aside(&entry, true);
-            let record = entry.header().record;
-            if !order.contains(&record) {
-                order.push(record);
-            }
-            by_record.entry(record).or_default().push(Held { entry, school });
-        }
-        let mut words = Vec::new();
-        for record in order {
-            let Some(aside) = by_record.remove(&record) else { continue };
-            let author = aside.last().map(|held| author(&held.entry)).unwrap_or_default();
-            let genesis = aside.iter().find(|held| held.entry.header().kind == EntryKind::Genesis);
-            let open = genesis.map(|genesis| genesis.entry.header().flags & 1 == 1);
-            let row = self.reader().get(Table::Records, &join_ids(&id.0, &record.0))?;
-            let held = row.map(|row| read_held(&self.reader(), &RecordRow::read(&row)?)).transpose()?;
-            let held = held.unwrap_or_default();
-            let both: Vec<Held> = held.iter().cloned().chain(aside).collect();
-            if let Some(open) = open {
-                // With what others wrote in it: nobody else can say that again where it was.
-                if let Ok(view) = View::of(&changes(&both, &in_force(&both).order)) {
-                    words.push((Some(open), Words { record, fields: view.fields, seen: BTreeSet::new(), author }));
+            // In the order in which they were begun.
+            for first in history.iter().map(|entry| entry.header().record) {
+                let Some(entries) = by_record.remove(&first) else { continue };
+                // What two histories share is said with the first.
+                let new = entries.iter().filter(|entry| seen.insert(entry.id())).count();
+                if new > 0 {
+                    words.extend(self.words_of(id, first, &entries)?);
                 }
-                continue;
             }
-            words.extend(words_of(record, &both, |at, _| at >= held.len()).map(|words| (None, words)));
+        }
+        for entry in &unsaid {
+            self.stage_aside(entry, true);
         }
         Ok(words)
     }
+
+    /// What entries that are held no more say of a record: all that it says with them where it began
+    /// with them, otherwise what they change.
+    fn words_of(
+        &self,
+        id: SpaceId,
+        record: RecordId,
+        entries: &[&Verified],
+    ) -> Result<Option<(Option<bool>, Words)>, Fault> {
+        let row = self.reader().get(Table::Records, &join_ids(&id.0, &record.0))?;
+        let held = row.map(|row| read_held(&self.reader(), &RecordRow::read(&row)?)).transpose()?.unwrap_or_default();
+        let school = self.school();
+        let aside = entries.iter().map(|entry| Held { entry: (*entry).clone(), school });
+        let both: Vec<Held> = aside.chain(held).collect();
+        let genesis = entries.iter().find(|entry| entry.header().kind == EntryKind::Genesis);
+        let Some(genesis) = genesis else {
+            return Ok(changed_by(record, &both, |at, _| at < entries.len()).map(|words| (None, words)));
+        };
+        let Ok(with) = View::of(&changes(&both, &in_force(&both).order)) else { return Ok(None) };
+        let author = entries.last().map(|entry| author(entry)).unwrap_or_default();
+        let words = Words { record, fields: with.fields, seen: BTreeSet::new(), author };
+        Ok(Some((Some(genesis.header().flags & 1 == 1), words)))
+    }
+}
+
+/// The histories that entries of one log make: each from its first entry to one that nothing follows.
+fn histories(entries: &[Verified]) -> Vec<Vec<&Verified>> {
+    let by_id: BTreeMap<EntryId, &Verified> = entries.iter().map(|entry| (entry.id(), entry)).collect();
+    let followed: BTreeSet<EntryId> = entries.iter().map(|entry| entry.header().prev).collect();
+    let ends = entries.iter().filter(|entry| !followed.contains(&entry.id()));
+    let history = |end| {
+        let mut history: Vec<&Verified> =
+            core::iter::successors(Some(end), |entry: &&Verified| by_id.get(&entry.header().prev).copied()).collect();
+        history.reverse();
+        history
+    };
+    ends.map(history).collect()
 }

@@ -6,6 +6,7 @@ use super::Local;
 use super::cut::End;
 use super::rows::{LogRow, Place};
 use crate::charter::Charter;
+use crate::hash;
 use crate::id::{EntryId, SchoolId, SpaceId, WriterId};
 use crate::log::{Fork, Frontier, Reach};
 use crate::planted::{self, Planted};
@@ -22,6 +23,8 @@ pub struct Space {
     logs: BTreeMap<WriterId, u32>,
     durable_charter: Charter,
     durable_frontier: Frontier,
+    /// The logs that are known to fork, and where.
+    durable_forks: BTreeMap<WriterId, u64>,
 }
 
 impl Space {
@@ -32,8 +35,8 @@ impl Space {
     }
     /// A space whose charter was read from the store.
     pub(super) fn durable(charter: Charter, me: &Local) -> Self {
-        let mut space = Self {
-            own_writer: WriterId::default(),
+        Self {
+            own_writer: me.writer(charter.space(), 0).public(),
             generation: 0,
             forks: BTreeMap::new(),
             durable_charter: charter.clone(),
@@ -41,22 +44,29 @@ impl Space {
             frontier: Frontier::default(),
             logs: BTreeMap::new(),
             durable_frontier: Frontier::default(),
-        };
-        space.choose_writer(me);
-        space
+            durable_forks: BTreeMap::new(),
+        }
     }
-    /// This store's writer is the first one of its own whose log has not ended.
-    pub(super) fn choose_writer(&mut self, me: &Local) {
-        let ended = |writer: &WriterId| match self.end(writer) {
+    /// Takes the writer of this number for this store's own.
+    pub(super) fn set_generation(&mut self, generation: u32, me: &Local) {
+        self.generation = generation;
+        self.own_writer = me.writer(self.id(), generation).public();
+    }
+    /// Goes on to the next writer of this store's own that nobody has enrolled: one that is enrolled
+    /// already belongs to another life of this store, or has ended too.
+    pub(super) fn next_generation(&mut self, me: &Local) {
+        let mut next = self.generation + 1;
+        while self.end(&me.writer(self.id(), next).public()) != End::NotEnrolled {
+            next += 1;
+        }
+        self.set_generation(next, me);
+    }
+    /// Whether the log of this store's writer goes on no more.
+    pub(super) fn has_ended(&self) -> bool {
+        match self.end(&self.own_writer) {
             End::Fork(_) => !planted::is(Planted::WriterReused),
             end => matches!(end, End::Cut(_)),
-        };
-        let own = |generation: u32| (generation, me.writer(self.id(), generation).public());
-        let mut chosen = own(0);
-        while ended(&chosen.1) {
-            chosen = own(chosen.0 + 1);
         }
-        (self.generation, self.own_writer) = chosen;
     }
     /// The number of this store's writer among those it had in the space.
     pub(super) fn generation(&self) -> u32 {
@@ -125,6 +135,16 @@ impl Space {
     pub fn frontier(&self) -> &Frontier {
         &self.durable_frontier
     }
+    /// Equal exactly when the same entries are held and the same logs are known to fork.
+    pub fn state_hash(&self) -> [u8; 32] {
+        let frontier = self.durable_frontier.hash();
+        let mut forks = Vec::new();
+        for (writer, seq) in &self.durable_forks {
+            forks.extend_from_slice(&writer.0);
+            forks.extend_from_slice(&seq.to_le_bytes());
+        }
+        if forks.is_empty() { frontier } else { hash::FORKED_STATE.hash(&[&frontier, &forks]) }
+    }
     /// How far logs are held, with what is staged.
     pub fn staged_frontier(&self) -> &Frontier {
         &self.frontier
@@ -152,6 +172,8 @@ impl Space {
         LogRow { log, next: self.frontier.next(writer), head: self.frontier.head(writer) }
     }
     pub(super) fn became_durable(&mut self) {
+        let forks = self.forks().map(|fork| (fork.place().1, fork.place().2)).collect();
+        self.durable_forks = forks;
         if self.durable_frontier != self.frontier {
             self.durable_frontier.clone_from(&self.frontier);
         }

@@ -121,6 +121,8 @@ pub struct Session {
     in_flight: u32,
     /// We asked for a Hello and have not heard one since.
     asked_hello: bool,
+    /// We asked for our own log, of which the peer holds another history.
+    asked_own_log: bool,
     /// Batches received that are not durable yet, and the logs they are about.
     unsettled: u32,
     touched: BTreeSet<WriterId>,
@@ -149,6 +151,7 @@ impl Session {
             credit: 0,
             in_flight: 0,
             asked_hello: false,
+            asked_own_log: false,
             unsettled: 0,
             touched: BTreeSet::new(),
             refusals: 0,
@@ -250,7 +253,7 @@ impl Session {
             version: VERSION,
             space: self.space,
             charter: space.durable_charter().hash(),
-            frontier: space.frontier().hash(),
+            frontier: space.state_hash(),
             credit: limits::CREDIT,
             answer,
         })));
@@ -325,7 +328,7 @@ impl Session {
         }
         self.positions = charter.positions();
         (self.charter_sent, self.charter_heard, self.said_positions) = (true, true, false);
-        if hello.frontier == space.frontier().hash() {
+        if hello.frontier == space.state_hash() {
             // What either claimed of logs that stand at nothing now is gone.
             self.logs.retain(|writer, _| space.frontier().0.contains_key(writer));
             for (writer, reach) in &space.frontier().0 {
@@ -393,32 +396,60 @@ impl Session {
     ) -> Result<(), Ended> {
         let space = self.durable(replica)?;
         let ours = space.frontier().clone();
-        // What is under way to the peer is not sent twice: its answer to that comes later.
+        // What is under way to the peer is not sent twice: its answer to that comes later. Unless it holds
+        // less than it did: then it asks for the log anew.
         let sent = |writer: &WriterId, from: u64| match self.logs.get(writer) {
-            Some(log) if self.in_flight > 0 => log.sent.max(from),
+            Some(log) if self.in_flight > 0 && from >= log.held => log.sent.max(from),
             _ => from,
         };
         let lacks = |writer: &WriterId| (*writer, Log { sent: sent(writer, 0), ..Log::default() });
         let mut logs: BTreeMap<WriterId, Log> = ours.0.keys().map(lacks).collect();
-        let mut parted = Vec::new();
+        let (mut parted, mut own_parted) = (Vec::new(), false);
         for mark in marks {
             let next = mark.next.min(ours.next(&mark.writer));
             let disputed = disputes(mark, space, replica);
-            // Above a fork or a cut that we know of, the peer holds what will not stand there either.
-            // A dispute below that is another fork: headers show it.
+            // It knows an entry of our own log that we do not have: ours gives way to what it sends, and
+            // is neither shown nor pushed.
+            let own = mark.writer == space.own_writer();
+            own_parted |= own && disputed;
+            let known_better = own && (disputed || mark.next > ours.next(&mark.writer));
+            // Above a fork that we know of, the peer holds what will not stand there either. Where the two
+            // part below it, what we know of is not where the log forks.
             if mark.next > ours.next(&mark.writer) {
                 parted.push(mark.writer);
             }
             let sent = sent(&mark.writer, next);
-            logs.insert(mark.writer, Log { held: next, sent, claimed: mark.next, disputed, shown: false });
+            logs.insert(
+                mark.writer,
+                Log { held: next, sent, claimed: mark.next, disputed: disputed || known_better, shown: known_better },
+            );
         }
         self.logs = logs;
+        // Both hold the same, and yet differ: in what they know to fork.
+        if marks == Mark::all(&ours) {
+            parted.extend(space.forks().map(|fork| fork.place().1));
+        }
         for writer in parted {
             self.show_fork(space, writer, out);
         }
         self.compared = true;
         if !self.said_frontier {
             self.say_frontier(replica, out)?;
+        }
+        if own_parted {
+            self.ask_for_own_log(replica, out)?;
+        }
+        Ok(())
+    }
+
+    /// Has the peer send our own log from its start, once in a session: it leads where we were before
+    /// this store was put back.
+    fn ask_for_own_log<S: Store>(&mut self, replica: &Replica<S>, out: &mut Vec<Output>) -> Result<(), Ended> {
+        let space = self.durable(replica)?;
+        if !core::mem::replace(&mut self.asked_own_log, true) {
+            let mut marks = Mark::all(space.frontier());
+            marks.retain(|mark| mark.writer != space.own_writer());
+            out.push(Output::Send(Message::Frontier(marks)));
         }
         Ok(())
     }

@@ -5,54 +5,9 @@ use std::collections::BTreeSet;
 use staffroom_protocol::catalogue::Catalogue;
 use staffroom_protocol::id::{RecordId, SpaceId, WriterId};
 use staffroom_protocol::record::field::Value;
-use staffroom_protocol::replica::{Edit, End};
-use staffroom_protocol::store::MemoryStore;
-use staffroom_protocol::sync::encode;
-use staffroom_protocol::time::Millis;
-use staffroom_protocol::{Replica, entropy::Entropy};
+use staffroom_protocol::replica::End;
 
-use crate::schools::{School, admit, local, pair, school, share, talk};
-
-/// School number `n` once more, over a copy of its store, with its secrets: a machine that was copied.
-fn copy(of: &School, n: u8) -> School {
-    Replica::open(of.store().clone(), local(n), Entropy::from_seed([n + 100; 32])).unwrap()
-}
-
-fn titles(school: &School, space: SpaceId) -> Vec<String> {
-    let mut titles = Vec::new();
-    let catalogue = Catalogue(school.store());
-    catalogue
-        .newest(&space, &mut |card| {
-            titles.push(card.line("title").to_owned());
-            true
-        })
-        .unwrap();
-    titles.sort();
-    titles
-}
-
-fn retitle(school: &mut School, record: RecordId, title: &str) {
-    let fields = [("title".to_owned(), Value::Line(title.to_owned()))].into();
-    let edit = Edit { record, fields, heads: None, author: "Ada Brook".to_owned() };
-    assert!(school.edit(&edit, Millis(6)).unwrap());
-    school.flush().unwrap();
-}
-
-/// Talks until nothing is new, and says how many bytes the last round took.
-fn settle(schools: &mut [&mut School], space: SpaceId) -> usize {
-    let mut bytes = 0;
-    for _ in 0..4 {
-        bytes = 0;
-        for b in 1..schools.len() {
-            for a in 0..b {
-                let (left, right) = schools.split_at_mut(b);
-                let (said, _) = talk(left[a], right[0], space);
-                bytes += said.iter().map(|message| encode(message).len()).sum::<usize>();
-            }
-        }
-    }
-    bytes
-}
+use crate::schools::{School, admit, copy, pair, retitle, school, settle, share, talk, titles};
 
 #[test]
 fn two_clones_that_both_write_lose_nothing_and_cost_a_hello_ever_after() {
@@ -84,26 +39,6 @@ fn two_clones_that_both_write_lose_nothing_and_cost_a_hello_ever_after() {
     assert!(bytes < 3 * 400, "{bytes} bytes for three pairs with nothing new");
     let again: usize = (0..100).map(|_| settle(&mut [&mut hill, &mut brook], space)).max().unwrap();
     assert!(again < 400, "{again} bytes for each of a hundred meetings");
-}
-
-#[test]
-fn a_store_put_back_is_told_by_its_partners_and_goes_on() {
-    let (mut hill, mut brook, space) = pair();
-    share(&mut brook, space, "Monday");
-    talk(&mut hill, &mut brook, space);
-    let yesterday: MemoryStore = brook.store().clone();
-    share(&mut brook, space, "Tuesday");
-    talk(&mut hill, &mut brook, space);
-    // The disk of yesterday, under the same secrets; it writes before it meets anybody.
-    let mut restored = Replica::open(yesterday, local(2), Entropy::from_seed([77; 32])).unwrap();
-    share(&mut restored, space, "Wednesday");
-    settle(&mut [&mut hill, &mut restored], space);
-    share(&mut restored, space, "Thursday");
-    settle(&mut [&mut hill, &mut restored], space);
-    assert_eq!(hill.space(&space).unwrap().frontier(), restored.space(&space).unwrap().frontier());
-    // Tuesday's words are aside at hill, in force nowhere: the machine that wrote them is gone.
-    assert_eq!(titles(&restored, space), ["Monday", "Thursday", "Wednesday"]);
-    assert_eq!(titles(&hill, space), ["Monday", "Thursday", "Wednesday"]);
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod hostile_partner;
 mod hostile_peer;
 mod identity;
 mod joining;
+mod lives;
 mod record_change;
 mod record_genesis;
 mod record_hostile;

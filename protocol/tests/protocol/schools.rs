@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use staffroom_protocol::Replica;
+use staffroom_protocol::catalogue::Catalogue;
 use staffroom_protocol::charter::{Missing, Redeemed, Role, Ticket};
 use staffroom_protocol::entropy::Entropy;
 use staffroom_protocol::fault::Fault;
@@ -11,7 +12,7 @@ use staffroom_protocol::identity::{IdentityChain, Inception, RecoveryCode, Right
 use staffroom_protocol::log::{Entry, EntryKind, Header, Payload, Verified};
 use staffroom_protocol::record::Fields;
 use staffroom_protocol::record::field::Value;
-use staffroom_protocol::replica::{Draft, Local};
+use staffroom_protocol::replica::{Draft, Edit, Local};
 use staffroom_protocol::store::MemoryStore;
 use staffroom_protocol::sync::{Ended, Hello, Input, Message, Output, Session, decode, encode};
 use staffroom_protocol::time::{Millis, Timestamp};
@@ -77,7 +78,7 @@ pub(crate) fn session() -> (School, School, SpaceId, Session) {
 /// The Hello of a school that holds what `of` holds.
 pub(crate) fn hello(of: &School, space: SpaceId) -> Message {
     let held = of.space(&space).unwrap();
-    let (charter, frontier) = (held.durable_charter().hash(), held.frontier().hash());
+    let (charter, frontier) = (held.durable_charter().hash(), held.state_hash());
     Message::Hello(Hello { version: 0, space, charter, frontier, credit: 4, answer: true })
 }
 
@@ -141,6 +142,50 @@ pub(crate) fn share(school: &mut School, space: SpaceId, title: &str) -> RecordI
     id
 }
 
+/// School number `n` once more, over a copy of its store, with its secrets: a machine that was copied
+/// or put back.
+pub(crate) fn copy(of: &School, n: u8) -> School {
+    Replica::open(of.store().clone(), local(n), Entropy::from_seed([n + 100; 32])).unwrap()
+}
+
+/// The titles that a school shows, in order.
+pub(crate) fn titles(school: &School, space: SpaceId) -> Vec<String> {
+    let mut titles = Vec::new();
+    let catalogue = Catalogue(school.store());
+    catalogue
+        .newest(&space, &mut |card| {
+            titles.push(card.line("title").to_owned());
+            true
+        })
+        .unwrap();
+    titles.sort();
+    titles
+}
+
+/// Gives a record another title.
+pub(crate) fn retitle(school: &mut School, record: RecordId, title: &str) {
+    let fields = [("title".to_owned(), Value::Line(title.to_owned()))].into();
+    let edit = Edit { record, fields, heads: None, author: "Ada Brook".to_owned() };
+    assert!(school.edit(&edit, Millis(6)).unwrap());
+    school.flush().unwrap();
+}
+
+/// Talks until nothing is new, and says how many bytes the last round took.
+pub(crate) fn settle(schools: &mut [&mut School], space: SpaceId) -> usize {
+    let mut bytes = 0;
+    for _ in 0..4 {
+        bytes = 0;
+        for b in 1..schools.len() {
+            for a in 0..b {
+                let (left, right) = schools.split_at_mut(b);
+                let (said, _) = talk(left[a], right[0], space);
+                bytes += said.iter().map(|message| encode(message).len()).sum::<usize>();
+            }
+        }
+    }
+    bytes
+}
+
 /// Lets two schools talk about a space until neither has anything to say. Gives back the messages
 /// of each and how each session ended, where it did.
 pub(crate) fn talk(a: &mut School, b: &mut School, space: SpaceId) -> (Vec<Message>, Vec<Ended>) {
@@ -161,7 +206,7 @@ pub(crate) fn talk(a: &mut School, b: &mut School, space: SpaceId) -> (Vec<Messa
                         wires[1 - who].push_back(encode(&message));
                         said.push(message);
                     }
-                    Output::Refused(Fault::Fork { .. }) => {}
+                    Output::Refused(Fault::Fork { .. } | Fault::Withheld(_)) => {}
                     Output::Refused(fault) => panic!("refused: {fault}"),
                     Output::Ended(why) => ended.push(why),
                 }

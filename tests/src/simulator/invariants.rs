@@ -67,7 +67,16 @@ pub(super) fn acknowledged_is_never_lost(witness: &Witness, replica: &Replica<Me
 }
 
 /// A log gets shorter only to where it ends now.
-pub(super) fn only_a_cut_shortens(space: &Space, writer: WriterId, was: &[EntryId], same: usize) -> Holds {
+///
+/// An own log also `gives_way` to what partners know of it, where its machine went on from an earlier
+/// state or ran twice: this one goes on in another then (§1.4).
+pub(super) fn only_a_cut_shortens(
+    space: &Space,
+    writer: WriterId,
+    was: &[EntryId],
+    same: usize,
+    gives_way: bool,
+) -> Holds {
     let leads_there = |next: u64, head: EntryId| match usize::try_from(next) {
         Ok(0) => true,
         Ok(next) => was.get(next - 1) == Some(&head),
@@ -76,7 +85,8 @@ pub(super) fn only_a_cut_shortens(space: &Space, writer: WriterId, was: &[EntryI
     let ends = match space.end(&writer) {
         _ if same == was.len() => true,
         End::NotEnrolled => same == 0,
-        End::Open => false,
+        End::Open => gives_way,
+        End::Fork(_) if gives_way => true,
         End::Fork(seq) => same as u64 == seq,
         // Another history than the one that stands may share its beginning.
         End::Cut(cut) => same as u64 == cut.next || !leads_there(cut.next, cut.head),

@@ -113,7 +113,7 @@ impl Witness {
         for id in touched {
             let space = invariants::space_is_held(replica, id)?;
             let witness = self.spaces.entry(id).or_default();
-            witness.frontier = space.frontier().hash();
+            witness.frontier = space.state_hash();
             invariants::only_enrolled_writers_are_held(space)?;
             invariants::frontier_is_what_is_held(node, space, witness)?;
             invariants::one_ticket_admits_one_school(space)?;
@@ -145,7 +145,8 @@ impl Witness {
             }
             same -= 1;
         }
-        invariants::only_a_cut_shortens(held, writer, log, same)?;
+        let gives_way = own && held.own_writer() != writer && model.tainted.contains(&replica.device());
+        invariants::only_a_cut_shortens(held, writer, log, same, gives_way)?;
         invariants::what_is_cut_is_kept_aside(replica, space, writer, same, &log[same..])?;
         log.truncate(same);
         for seq in log.len() as u64..row.entries {
@@ -178,7 +179,7 @@ impl Witness {
             let space = invariants::space_is_held(replica, *id)?;
             invariants::frontier_is_what_is_held(node, space, witness)?;
             invariants::votes_are_never_lost(witness, space.durable_charter(), replica.school())?;
-            let (charter, frontier) = (space.durable_charter().hash(), space.frontier().hash());
+            let (charter, frontier) = (space.durable_charter().hash(), space.state_hash());
             let same = charter == witness.charter && (frontier == witness.frontier || witness.logs.is_empty());
             Violation::unless(same, "a_restart_changes_nothing", || format!("node {node}, space {id:?}"))?;
             let mut shown = 0u64;

@@ -103,39 +103,126 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-#[test]
-fn a_store_that_was_put_back_forks_and_one_command_ends_it() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let (hill, brook, first, second, _) = pair(folder.path());
+/// Puts the files of a copy back where they were, into the same files: what a virtual machine's snapshot
+/// does, which nothing on the machine can tell.
+fn turn_back(from: &Path, to: &Path) {
+    for name in ["store.redb", "secrets/signed.json"] {
+        fs::write(to.join(name), fs::read(from.join(name)).expect("read")).expect("written");
+    }
+}
+
+fn forks(home: &Path) -> u64 {
+    json(home, &["status"])["store"]["forks"].as_u64().expect("a number")
+}
+
+fn clean(homes: &[&Path]) {
+    for home in homes {
+        assert_eq!(json(home, &["verify"])["faults"], serde_json::json!([]));
+    }
+}
+
+/// Two schools, of which the first wrote Monday, was copied, and wrote Tuesday; it stands still.
+fn since_yesterday(folder: &Path) -> (std::path::PathBuf, std::path::PathBuf, Serving, std::path::PathBuf) {
+    let (hill, brook, first, second, _) = pair(folder);
     note(&hill, "Monday");
     until("Monday is there", || (notes(&brook) == ["Monday"]).then_some(()));
     first.stop();
-    let yesterday = folder.path().join("yesterday");
+    let yesterday = folder.join("yesterday");
     copy(&hill, &yesterday);
     let first = Serving::start(&hill, &[]);
     note(&hill, "Tuesday");
     until("Tuesday is there", || (notes(&brook).len() == 2).then_some(()));
     first.stop();
-    fs::remove_dir_all(&hill).expect("removed");
-    copy(&yesterday, &hill);
-    // It writes before it meets anybody, under its own secrets: its log has two histories now.
+    (hill, brook, second, yesterday)
+}
+
+#[test]
+fn a_store_put_back_under_its_own_secret_loses_nothing_and_forks_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (hill, brook, second, yesterday) = since_yesterday(folder.path());
+    // The store alone: how far it had signed stands beside it.
+    fs::write(hill.join("store.redb"), fs::read(yesterday.join("store.redb")).expect("read")).expect("written");
     note(&hill, "Wednesday");
     let first = Serving::start(&hill, &[]);
-    until("both know of the fork", || {
-        let forks = |home: &Path| json(home, &["status"])["store"]["forks"] == 1;
-        (forks(&hill) && forks(&brook) && hold_the_same(&hill, &brook)).then_some(())
-    });
-    assert_eq!(cluster(&brook)["forks"][0]["name"], "Hillside Primary", "it is named");
-    until("its words are said again", || (notes(&brook) == ["Monday", "Wednesday"]).then_some(()));
+    let all = ["Monday", "Tuesday", "Wednesday"];
+    until("all is at both", || (notes(&brook) == all && hold_the_same(&hill, &brook)).then_some(()));
+    // The whole machine, as a snapshot of it brings it back: only partners can tell.
+    first.stop();
+    turn_back(&yesterday, &hill);
     note(&hill, "Thursday");
-    until("it goes on", || (notes(&brook).len() == 3).then_some(()));
-    json(&hill, &["school", "end-fork", "Hillside Primary"]);
-    until("it is ended", || {
-        let forks = |home: &Path| json(home, &["status"])["store"]["forks"] == 0;
-        (forks(&hill) && forks(&brook) && hold_the_same(&hill, &brook)).then_some(())
-    });
-    for home in [&hill, &brook] {
-        assert_eq!(json(home, &["verify"])["faults"], serde_json::json!([]));
-    }
+    let first = Serving::start(&hill, &[]);
+    let all = ["Monday", "Thursday", "Tuesday", "Wednesday"];
+    until("all is at both", || (notes(&brook) == all && hold_the_same(&hill, &brook)).then_some(()));
+    note(&hill, "Friday");
+    until("it goes on", || (notes(&brook).len() == 5 && hold_the_same(&hill, &brook)).then_some(()));
+    assert_eq!((forks(&hill), forks(&brook)), (0, 0));
+    clean(&[&hill, &brook]);
     drop((first, second));
+}
+
+#[test]
+fn a_copied_home_beside_the_running_one_loses_nothing_and_forks_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (hill, brook, second, yesterday) = since_yesterday(folder.path());
+    // Each meets the partner in turn, since they share one name on the network.
+    for (home, title) in [(&hill, "One"), (&yesterday, "Two"), (&hill, "Three"), (&yesterday, "Four")] {
+        note(home, title);
+        let running = Serving::start(home, &[]);
+        until(title, || (notes(&brook).contains(&title.to_owned()) && hold_the_same(home, &brook)).then_some(()));
+        note(home, &format!("{title}, with partners"));
+        until("that too", || hold_the_same(home, &brook).then_some(()));
+        running.stop();
+    }
+    assert_eq!(notes(&brook).len(), 10, "{:?}", notes(&brook));
+    assert_eq!(forks(&brook), 0);
+    clean(&[&hill, &brook, &yesterday]);
+    drop(second);
+}
+
+/// A node that is found again where it was.
+fn serve(home: &Path, place: &str) -> Serving {
+    Serving::start(home, &["--listen", place])
+}
+
+#[test]
+fn a_machine_turned_back_between_two_partners_forks_and_one_command_ends_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (hill, brook, first, second, _) = pair(folder.path());
+    let coast = folder.path().join("coast");
+    set_up(&coast, "Coast School");
+    let third = Serving::start(&coast, &[]);
+    json(&coast, &["join", &ticket(&hill)]);
+    note(&hill, "Monday");
+    let in_step = || hold_the_same(&hill, &coast) && hold_the_same(&hill, &brook);
+    until("all three hold the same", || (notes(&coast) == ["Monday"] && in_step()).then_some(()));
+    let places = [&first, &second, &third].map(|node| node.ready["listen"][0].as_str().expect("a place").to_owned());
+    let [at_hill, at_brook, at_coast] = places.map(|place| place.split("/p2p/").next().unwrap_or_default().to_owned());
+    third.stop();
+    first.stop();
+    let before = folder.path().join("before");
+    copy(&hill, &before);
+    // One partner hears of Tuesday; the machine is turned back; the other hears of Wednesday instead.
+    let first = serve(&hill, &at_hill);
+    note(&hill, "Tuesday");
+    until("the one has Tuesday", || hold_the_same(&hill, &brook).then_some(()));
+    first.stop();
+    second.stop();
+    turn_back(&before, &hill);
+    let third = serve(&coast, &at_coast);
+    let first = serve(&hill, &at_hill);
+    note(&hill, "Wednesday");
+    until("the other has Wednesday", || hold_the_same(&hill, &coast).then_some(()));
+    let second = serve(&brook, &at_brook);
+    let homes: [&Path; 3] = [&hill, &brook, &coast];
+    until("all three know of the fork", || (homes.iter().all(|home| forks(home) == 1) && in_step()).then_some(()));
+    assert_eq!(cluster(&brook)["forks"][0]["name"], "Hillside Primary", "it is named");
+    let all = ["Monday", "Tuesday", "Wednesday"];
+    until("all its words are said again", || homes.iter().all(|home| notes(home) == all).then_some(()));
+    note(&hill, "Thursday");
+    until("it goes on", || (notes(&brook).len() == 4).then_some(()));
+    json(&hill, &["school", "end-fork", "Hillside Primary"]);
+    until("it is ended", || (homes.iter().all(|home| forks(home) == 0) && in_step()).then_some(()));
+    assert_eq!(notes(&coast).len(), 4);
+    clean(&homes);
+    drop((first, second, third));
 }

@@ -47,6 +47,7 @@ impl Session {
                     log.held = log.held.max(next);
                 }
                 Err(fault) if fault.blame() == Blame::Node => return Err(Ended::Fault(fault)),
+                Err(Fault::OwnLog(_)) => self.ask_for_own_log(replica, out)?,
                 Err(fault) => {
                     if let Fault::Fork { writer, .. } | Fault::Forked(writer) = fault {
                         let space = replica.space(&self.space).map_err(Ended::Fault)?;
@@ -78,8 +79,14 @@ impl Session {
     pub(super) fn settle<S: Store>(&mut self, replica: &Replica<S>, out: &mut Vec<Output>) -> Result<(), Ended> {
         if self.unsettled > 0 {
             let frontier = self.durable(replica)?.frontier();
-            let logs = core::mem::take(&mut self.touched).into_iter().map(|w| (w, frontier.next(&w))).collect();
-            out.push(Output::Send(Message::Held(logs, core::mem::take(&mut self.unsettled))));
+            let held: Vec<_> = core::mem::take(&mut self.touched).into_iter().map(|w| (w, frontier.next(&w))).collect();
+            for (writer, next) in &held {
+                // Another history of our own log is here, as far as the peer has it.
+                if let Some(log) = self.logs.get_mut(writer).filter(|log| log.claimed == *next) {
+                    log.disputed = false;
+                }
+            }
+            out.push(Output::Send(Message::Held(held, core::mem::take(&mut self.unsettled))));
         }
         Ok(())
     }
