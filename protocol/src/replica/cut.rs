@@ -29,6 +29,9 @@ pub enum End {
     Fork(u64),
 }
 
+/// What was held of a record, and what is.
+type BeforeAndAfter = (Vec<Held>, Vec<Held>);
+
 impl<S: Store> Replica<S> {
     /// Brings what is held to what the charter says of each log now.
     pub(super) fn apply_cuts(&mut self, id: SpaceId) -> Result<(), Fault> {
@@ -109,7 +112,7 @@ impl<S: Store> Replica<S> {
         log: u32,
         keep: u64,
         genesis: bool,
-    ) -> Result<Option<(Vec<Held>, Vec<Held>)>, Fault> {
+    ) -> Result<Option<BeforeAndAfter>, Fault> {
         let key = join_ids(&space.0, &record.0);
         let Some(value) = self.reader().get(Table::Records, &key)? else { return Ok(None) };
         let mut row = RecordRow::read(&value)?;

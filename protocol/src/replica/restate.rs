@@ -66,7 +66,7 @@ fn changed_by(record: RecordId, held: &[Held], lost: impl Fn(usize, &ChangeHash)
     let force = in_force(held);
     let changed = || force.order.iter().copied().zip(force.hashes.iter().copied());
     let ours: BTreeSet<ChangeHash> = changed().filter(|(at, hash)| lost(*at, hash)).map(|(_, hash)| hash).collect();
-    let last = changed().filter(|(_, hash)| ours.contains(hash)).last()?.0;
+    let last = changed().filter(|(_, hash)| ours.contains(hash)).next_back()?.0;
     let seen = with_past(&force, ours.iter().copied());
     // What builds on ours goes with it.
     let mut gone = ours;
