@@ -71,10 +71,11 @@ fn ends(school: &School, space: SpaceId, writer: &WriterId) -> (End, u64) {
 #[test]
 fn of_three_histories_the_lowest_fork_counts_everywhere() {
     let (mut hill, mut brook, space) = pair();
-    let mut north = school(3);
+    let (mut north, mut mill) = (school(3), school(4));
     admit(&mut hill, &mut north, space).unwrap();
+    admit(&mut hill, &mut mill, space).unwrap();
     share(&mut north, space, "Before it was copied");
-    settle(&mut [&mut hill, &mut brook, &mut north], space);
+    settle(&mut [&mut hill, &mut brook, &mut north, &mut mill], space);
     let writer = north.space(&space).unwrap().own_writer();
     let mut third = copy(&north, 3);
     share(&mut north, space, "Of the first two");
@@ -82,15 +83,16 @@ fn of_three_histories_the_lowest_fork_counts_everywhere() {
     share(&mut north, space, "Of the first");
     share(&mut second, space, "Of the second");
     share(&mut third, space, "Of the third");
-    // Hill knows of the higher fork, brook holds the third history, and both hold two entries.
     talk(&mut north, &mut hill, space);
-    talk(&mut second, &mut hill, space);
-    talk(&mut third, &mut brook, space);
-    assert_eq!(ends(&hill, space, &writer), (End::Fork(2), 2));
-    assert_eq!(ends(&brook, space, &writer), (End::Open, 2));
+    talk(&mut second, &mut brook, space);
+    talk(&mut third, &mut mill, space);
+    // Hill and brook know of the higher fork, mill holds the third history; each holds two entries.
     settle(&mut [&mut hill, &mut brook], space);
+    assert_eq!(ends(&hill, space, &writer), (End::Fork(2), 2));
+    assert_eq!(ends(&mill, space, &writer), (End::Open, 2));
+    settle(&mut [&mut hill, &mut mill], space);
     assert_eq!(ends(&hill, space, &writer), (End::Fork(1), 1));
-    assert_eq!(ends(&brook, space, &writer), (End::Fork(1), 1));
+    assert_eq!(ends(&mill, space, &writer), (End::Fork(1), 1));
 }
 
 /// The values that a record's title has, what shows first.
