@@ -40,6 +40,8 @@ pub mod id;
 pub mod identity;
 pub mod limits;
 pub mod log;
+#[doc(hidden)]
+pub mod planted;
 pub mod record;
 pub mod replica;
 pub mod store;

@@ -248,7 +248,8 @@ impl<S: Store> Replica<S> {
             match space.end(&writer) {
                 _ if held.id() == entry.id() => return Ok(Admitted::Held),
                 End::Open if writer == space.own_writer() => return Err(Fault::OwnLog(writer)),
-                End::Open => return Err(self.contradict(&held, entry)?),
+                // Below a fork that is known, it proves a lower one.
+                End::Open | End::Fork(_) => return Err(self.contradict(&held, entry)?),
                 // Of a log that was ended, one of two histories is held, and not up to its end: which of
                 // them leads there is seen when it is fetched anew.
                 End::Cut(cut) if next < cut.next => {
@@ -256,7 +257,7 @@ impl<S: Store> Replica<S> {
                     return Err(Fault::AboveCut(writer));
                 }
                 End::Cut(_) => return Err(Fault::AboveCut(writer)),
-                End::Fork(_) | End::NotEnrolled => {}
+                End::NotEnrolled => {}
             }
         }
         Err(Fault::Withheld(entry.id()))

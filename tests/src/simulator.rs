@@ -18,26 +18,35 @@
 //! show the same within a bounded time. The same seed gives the same events, byte for byte; a seed
 //! that fails prints one command that plays it again.
 //!
+//! In some runs people also decide who belongs, leave and come back, print other sheets, refuse each
+//! other for a while; in `Plan::forking`, stores are put back and machines run twice.
+//!
 //! What it does not do: no sockets, no redb (the store's own tests crash that), no hostile member
 //! but one that damages signatures and, in some runs, one that lies ([`liar`]).
 
 mod acts;
+mod belonging;
 mod counts;
 mod event_log;
+mod govern;
 mod harness;
 mod invariants;
+mod judge;
 mod liar;
 mod model;
 mod network;
 mod node;
 mod plan;
+mod planted;
 mod random;
 mod stored;
+mod tickets;
 mod traffic;
 mod troubles;
 mod witness;
+mod words;
 mod world;
 
 pub use counts::Counts;
 pub use harness::{Failure, Outcome, replay_command, run, run_seeds};
-pub use plan::{Plan, Planted};
+pub use plan::{Plan, Planted, Rule};

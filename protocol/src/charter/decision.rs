@@ -34,6 +34,7 @@ use crate::bytes::{Reader, Writer};
 use crate::fault::Fault;
 use crate::id::{DecisionId, DeviceId, LinkId, OperationId, RecordId, SchoolId, SpaceId, WriterId};
 use crate::identity::{self, Domain, SecretKey, Signature};
+use crate::planted::{self, Planted};
 use crate::{hash, limits};
 
 const WHAT: &str = "decision";
@@ -306,6 +307,9 @@ impl Vote {
     }
     /// Checks that it is a vote on this decision.
     pub fn verify(&self, decision: DecisionId) -> Result<(), Fault> {
+        if planted::is(Planted::UnsignedVote) {
+            return Ok(());
+        }
         let hash = Self::hash(decision, self.school, self.device, self.yes);
         identity::verify(&self.device.0, Domain::Vote, &hash, &self.signature)
     }

@@ -54,6 +54,7 @@ impl<S: Store> Replica<S> {
             let (space, writer, _) = fork.place();
             if let Some(space) = self.spaces.get_mut(&space) {
                 space.set_fork(writer, fork);
+                space.became_durable();
             }
         }
         Ok(())

@@ -16,9 +16,6 @@ use crate::log::{Entry, EntryKind, Fork, Verified};
 use crate::record::Held;
 use crate::store::{Read, Store, Table};
 
-/// What was held of a record, and what is.
-type BeforeAndAfter = (Vec<Held>, Vec<Held>);
-
 /// How far a log may be held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
@@ -31,6 +28,9 @@ pub enum End {
     /// Two histories of it were signed: what was before stands.
     Fork(u64),
 }
+
+/// What was held of a record, and what is.
+type BeforeAndAfter = (Vec<Held>, Vec<Held>);
 
 impl<S: Store> Replica<S> {
     /// Brings what is held to what the charter says of each log now.

@@ -2,7 +2,7 @@
 
 mod confirm;
 
-use super::{Local, Replica, Space};
+use super::{Local, Notice, Replica, Space};
 use crate::bytes;
 use crate::catalogue::Catalogue;
 use crate::charter::{
@@ -192,6 +192,7 @@ impl<S: Store> Replica<S> {
         }
         let new = held.charter_mut().enrol(Local::actor(&self.me), &writer)?;
         self.stage_parts(space, &new.new);
+        self.notices.insert(Notice::Charter(space));
         // What it wrote under an enrolment that does not stand goes on: no seq is signed twice.
         self.take_back(space, writer.public())
     }

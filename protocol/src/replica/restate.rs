@@ -10,11 +10,13 @@ use super::cut::End;
 use super::record::{changes, read_held};
 use super::rows::{RecordRow, join_ids};
 use super::{Draft, Edit, EditFault, Notice, Replica, Space};
+use crate::catalogue::Catalogue;
 use crate::fault::{Blame, Fault};
-use crate::id::{EntryId, RecordId, SpaceId, WriterId};
+use crate::id::{ChangeHash, EntryId, RecordId, SpaceId, WriterId};
 use crate::identity::Rights;
 use crate::log::{EntryKind, Verified};
-use crate::record::{Fields, Held, View, in_force};
+use crate::record::field::Value;
+use crate::record::{Fields, Held, InForce, View, in_force};
 use crate::store::{Read, Store, Table};
 use crate::time::Millis;
 
@@ -24,6 +26,9 @@ pub(super) struct Words {
     record: RecordId,
     /// What they set.
     fields: Fields,
+    /// The changes that whoever said them had seen. They are set again on top of what stands of that,
+    /// so that what others said at the same time is not written over.
+    seen: BTreeSet<ChangeHash>,
     author: String,
 }
 
@@ -32,10 +37,49 @@ fn author(entry: &Verified) -> String {
     entry.payload().and_then(|payload| payload.read().ok()).map(|(author, _)| author.to_owned()).unwrap_or_default()
 }
 
-/// The fields of `with` that `without` has not, or has otherwise.
+/// The fields of `with` that `without` has not, or has otherwise, also where another value shows.
 fn difference(with: &View, without: &View) -> Fields {
-    let other = |(name, value): &(&String, &_)| without.fields.get(*name) != Some(*value);
-    with.fields.iter().filter(other).map(|(name, value)| (name.clone(), value.clone())).collect()
+    let other = |(name, shown): (&String, &Value)| {
+        let known = without.conflicts.get(name).map_or(&[][..], Vec::as_slice);
+        let beside = with.conflicts.get(name).map_or(&[][..], Vec::as_slice);
+        let is_new = |value: &&Value| without.fields.get(name) != Some(*value) && !known.contains(*value);
+        let changed = without.fields.get(name) != Some(shown);
+        let value = if changed { Some(shown) } else { beside.iter().find(is_new) };
+        Some((name.clone(), value?.clone()))
+    };
+    with.fields.iter().filter_map(other).collect()
+}
+
+/// These changes and all that they build on.
+fn with_past(force: &InForce, of: impl IntoIterator<Item = ChangeHash>) -> BTreeSet<ChangeHash> {
+    let mut past: BTreeSet<ChangeHash> = of.into_iter().collect();
+    for (hash, deps) in force.hashes.iter().zip(&force.deps).rev() {
+        if past.contains(hash) {
+            past.extend(deps);
+        }
+    }
+    past
+}
+
+/// What the entries at these places of `held` change in a record, on top of what they had seen.
+fn changed_by(record: RecordId, held: &[Held], lost: impl Fn(usize, &ChangeHash) -> bool) -> Option<Words> {
+    let force = in_force(held);
+    let changed = || force.order.iter().copied().zip(force.hashes.iter().copied());
+    let ours: BTreeSet<ChangeHash> = changed().filter(|(at, hash)| lost(*at, hash)).map(|(_, hash)| hash).collect();
+    let last = changed().rfind(|(_, hash)| ours.contains(hash))?.0;
+    let seen = with_past(&force, ours.iter().copied());
+    // What builds on ours goes with it.
+    let mut gone = ours;
+    for (hash, deps) in force.hashes.iter().zip(&force.deps) {
+        if deps.iter().any(|dep| gone.contains(dep)) {
+            gone.insert(*hash);
+        }
+    }
+    let with: Vec<usize> = changed().filter(|(_, hash)| seen.contains(hash)).map(|(at, _)| at).collect();
+    let rest = changed().filter(|(_, hash)| seen.contains(hash) && !gone.contains(hash));
+    let without: Vec<usize> = rest.map(|(at, _)| at).collect();
+    let (with, without) = (View::of(&changes(held, &with)).ok()?, View::of(&changes(held, &without)).ok()?);
+    Some(Words { record, fields: difference(&with, &without), seen, author: author(&held[last].entry) })
 }
 
 impl<S: Store> Replica<S> {
@@ -51,28 +95,11 @@ impl<S: Store> Replica<S> {
     ) {
         let Ok(held) = self.space(&space) else { return };
         let speaks_for = |writer: &WriterId| found != Some(*writer) && self.speaks_for(held, writer);
-        let (old, new) = (in_force(before), in_force(after));
-        let stands: BTreeSet<_> = new.hashes.iter().collect();
+        let new = in_force(after);
+        let stands: BTreeSet<ChangeHash> = new.hashes.iter().copied().collect();
         let ours = |place: usize| speaks_for(&before[place].entry.header().writer);
-        let lost: BTreeSet<usize> = old
-            .order
-            .iter()
-            .zip(&old.hashes)
-            .filter(|(p, h)| ours(**p) && !stands.contains(h))
-            .map(|(p, _)| *p)
-            .collect();
-        let Some(last) = lost.iter().next_back() else { return };
-        // Without ours, and without what builds on them.
-        let rest: Vec<Held> = before
-            .iter()
-            .enumerate()
-            .filter(|(place, _)| !lost.contains(place))
-            .map(|(_, held)| held.clone())
-            .collect();
-        let without = View::of(&changes(&rest, &in_force(&rest).order));
-        if let (Ok(with), Ok(without)) = (View::of(&changes(before, &old.order)), without) {
-            let (fields, author) = (difference(&with, &without), author(&before[*last].entry));
-            self.lost_words.push((space, Words { record, fields, author }));
+        if let Some(words) = changed_by(record, before, |at, hash| ours(at) && !stands.contains(hash)) {
+            self.lost_words.push((space, words));
         }
     }
 
@@ -127,8 +154,16 @@ impl<S: Store> Replica<S> {
         Ok(())
     }
     fn say_again(&mut self, words: &Words) -> Result<Option<RecordId>, EditFault> {
-        let Words { record, fields, author } = words.clone();
-        let edit = Edit { record, fields, heads: None, author };
+        let Words { record, fields, seen, author } = words.clone();
+        let card = Catalogue(&self.reader()).card(&record)?.ok_or(EditFault::NoSuchRecord)?;
+        let row = self.reader().get(Table::Records, &join_ids(&card.space.0, &record.0))?;
+        let row = RecordRow::read(&row.ok_or(EditFault::NoSuchRecord)?)?;
+        let force = in_force(&read_held(&self.reader(), &row)?);
+        let stands: BTreeSet<ChangeHash> = force.hashes.iter().copied().filter(|hash| seen.contains(hash)).collect();
+        let below = force.hashes.iter().zip(&force.deps).filter(|(hash, _)| stands.contains(hash));
+        let below = with_past(&force, below.flat_map(|(_, deps)| deps.iter().copied()));
+        let heads = Some(stands.difference(&below).copied().collect());
+        let edit = Edit { record, fields, heads, author };
         Ok(self.edit(&edit, Millis::default())?.then_some(record))
     }
     fn say_anew(&mut self, space: SpaceId, open: bool, words: &Words) -> Result<Option<RecordId>, EditFault> {
@@ -206,17 +241,17 @@ impl<S: Store> Replica<S> {
     ) -> Result<Option<(Option<bool>, Words)>, Fault> {
         let row = self.reader().get(Table::Records, &join_ids(&id.0, &record.0))?;
         let held = row.map(|row| read_held(&self.reader(), &RecordRow::read(&row)?)).transpose()?.unwrap_or_default();
-        let (school, last) = (self.school(), entries.last().map(|entry| author(entry)).unwrap_or_default());
+        let school = self.school();
         let aside = entries.iter().map(|entry| Held { entry: (*entry).clone(), school });
-        let both: Vec<Held> = aside.chain(held.iter().cloned()).collect();
-        let view = |held: &[Held]| View::of(&changes(held, &in_force(held).order));
-        let Ok(with) = view(&both) else { return Ok(None) };
+        let both: Vec<Held> = aside.chain(held).collect();
         let genesis = entries.iter().find(|entry| entry.header().kind == EntryKind::Genesis);
-        let words = |fields| Words { record, fields, author: last };
-        Ok(match genesis {
-            Some(genesis) => Some((Some(genesis.header().flags & 1 == 1), words(with.fields))),
-            None => view(&held).ok().map(|without| (None, words(difference(&with, &without)))),
-        })
+        let Some(genesis) = genesis else {
+            return Ok(changed_by(record, &both, |at, _| at < entries.len()).map(|words| (None, words)));
+        };
+        let Ok(with) = View::of(&changes(&both, &in_force(&both).order)) else { return Ok(None) };
+        let author = entries.last().map(|entry| author(entry)).unwrap_or_default();
+        let words = Words { record, fields: with.fields, seen: BTreeSet::new(), author };
+        Ok(Some((Some(genesis.header().flags & 1 == 1), words)))
     }
 }
 

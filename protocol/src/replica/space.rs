@@ -9,6 +9,7 @@ use crate::charter::Charter;
 use crate::hash;
 use crate::id::{EntryId, SchoolId, SpaceId, WriterId};
 use crate::log::{Fork, Frontier, Reach};
+use crate::planted::{self, Planted};
 
 /// A space: what is durable of it is what sessions tell and send.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub struct Space {
     logs: BTreeMap<WriterId, u32>,
     durable_charter: Charter,
     durable_frontier: Frontier,
+    /// The logs that are known to fork, and where.
+    durable_forks: BTreeMap<WriterId, u64>,
 }
 
 impl Space {
@@ -41,6 +44,7 @@ impl Space {
             frontier: Frontier::default(),
             logs: BTreeMap::new(),
             durable_frontier: Frontier::default(),
+            durable_forks: BTreeMap::new(),
         }
     }
     /// Takes the writer of this number for this store's own.
@@ -59,7 +63,10 @@ impl Space {
     }
     /// Whether the log of this store's writer goes on no more.
     pub(super) fn has_ended(&self) -> bool {
-        matches!(self.end(&self.own_writer), End::Cut(_) | End::Fork(_))
+        match self.end(&self.own_writer) {
+            End::Fork(_) => !planted::is(Planted::WriterReused),
+            end => matches!(end, End::Cut(_)),
+        }
     }
     /// The number of this store's writer among those it had in the space.
     pub(super) fn generation(&self) -> u32 {
@@ -70,6 +77,7 @@ impl Space {
         match self.charter.resolved().writers.get(writer) {
             None => End::NotEnrolled,
             Some(enrolled) => match (enrolled.cut, self.forks.get(writer)) {
+                (Some(_), _) if planted::is(Planted::CutIgnored) => End::Open,
                 (Some(cut), _) => End::Cut(cut),
                 (None, Some(fork)) => End::Fork(fork.place().2),
                 (None, None) => End::Open,
@@ -131,7 +139,7 @@ impl Space {
     pub fn state_hash(&self) -> [u8; 32] {
         let frontier = self.durable_frontier.hash();
         let mut forks = Vec::new();
-        for (_, writer, seq) in self.forks().map(Fork::place) {
+        for (writer, seq) in &self.durable_forks {
             forks.extend_from_slice(&writer.0);
             forks.extend_from_slice(&seq.to_le_bytes());
         }
@@ -164,6 +172,8 @@ impl Space {
         LogRow { log, next: self.frontier.next(writer), head: self.frontier.head(writer) }
     }
     pub(super) fn became_durable(&mut self) {
+        let forks = self.forks().map(|fork| (fork.place().1, fork.place().2)).collect();
+        self.durable_forks = forks;
         if self.durable_frontier != self.frontier {
             self.durable_frontier.clone_from(&self.frontier);
         }

@@ -12,6 +12,7 @@ use crate::fault::Fault;
 use crate::id::{DecisionId, DeviceId, SpaceId, WriterId};
 use crate::limits;
 use crate::log::{Entry, Verified};
+use crate::planted::{self, Planted};
 use crate::replica::{End, Replica, Space, read_entry};
 use crate::store::Store;
 use crate::time::Millis;
@@ -258,6 +259,7 @@ impl Session {
     fn durable<'a, S: Store>(&self, replica: &'a Replica<S>) -> Result<&'a Space, Ended> {
         let space = replica.space(&self.space).map_err(Ended::Fault)?;
         match space.durable_charter().school_of(&self.peer) {
+            None if planted::is(Planted::SessionStays) => Ok(space),
             Some(_) => Ok(space),
             None => Err(Ended::Fault(Fault::NoSuchSpace)),
         }

@@ -4,9 +4,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use staffroom_protocol::planted::plant_for_simulation;
+
 use super::counts::Counts;
 use super::invariants::Violation;
-use super::plan::Plan;
+use super::plan::{Plan, Planted};
 use super::world::World;
 
 /// A run that failed.
@@ -14,8 +16,8 @@ use super::world::World;
 pub struct Failure {
     /// Its seed.
     pub seed: u64,
-    /// How many nodes.
-    pub nodes: usize,
+    /// The name of its plan.
+    pub plan: &'static str,
     /// The name of the invariant that does not hold, or `panic`.
     pub invariant: &'static str,
     /// What was found.
@@ -37,7 +39,9 @@ pub struct Outcome {
 
 /// Plays one run and keeps the last lines of its log.
 pub fn run(plan: Plan, keep_lines: usize) -> Outcome {
-    let (seed, nodes) = (plan.seed, plan.nodes);
+    let (seed, name) = (plan.seed, plan.name);
+    let rule = if let Some(Planted::Rule(rule)) = plan.planted { Some(rule) } else { None };
+    plant_for_simulation(rule);
     let mut world = World::new(plan, keep_lines);
     let result = catch_unwind(AssertUnwindSafe(|| world.run()));
     let violation = result.unwrap_or_else(|panic| {
@@ -45,9 +49,10 @@ pub fn run(plan: Plan, keep_lines: usize) -> Outcome {
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
         Err(Violation::new("panic", text.unwrap_or_default()))
     });
+    plant_for_simulation(None);
     let failure = violation.err().map(|Violation { invariant, found }| Failure {
         seed,
-        nodes,
+        plan: name,
         invariant,
         found,
         tail: world.log.tail(),
@@ -87,9 +92,8 @@ pub fn run_seeds(first: u64, seeds: u64, plan: fn(u64) -> Plan) -> (Counts, Opti
 
 /// The one command that plays a run again.
 pub fn replay_command(failure: &Failure) -> String {
-    let nodes = if failure.nodes > 5 { format!(" STAFFROOM_NODES={}", failure.nodes) } else { String::new() };
     format!(
-        "STAFFROOM_SEED={}{nodes} cargo test --release -p staffroom-tests --test tests -- simulator::replay --exact --nocapture",
-        failure.seed
+        "STAFFROOM_SEED={} STAFFROOM_PLAN={} cargo test --release -p staffroom-tests --test tests -- simulator::replay --exact --nocapture",
+        failure.seed, failure.plan
     )
 }

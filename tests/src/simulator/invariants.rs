@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
-use staffroom_protocol::charter::Act;
-use staffroom_protocol::id::{DecisionId, EntryId, OperationId, SchoolId, SpaceId, TicketId, WriterId};
+use staffroom_protocol::charter::{Act, Body, Charter, LogCut, Voted};
+use staffroom_protocol::id::{DecisionId, DeviceId, EntryId, OperationId, SchoolId, SpaceId, TicketId, WriterId};
 use staffroom_protocol::log::Entry;
-use staffroom_protocol::replica::{Replica, Space};
+use staffroom_protocol::replica::{End, Replica, Space};
 use staffroom_protocol::store::MemoryStore;
 use staffroom_protocol::sync::{Message, Session};
 
@@ -45,7 +45,7 @@ pub(super) fn acknowledged_is_never_lost(witness: &Witness, replica: &Replica<Me
         let charter = space_is_held(replica, *id)?.charter().whole();
         let operations: BTreeSet<OperationId> =
             charter.operations.iter().map(staffroom_protocol::charter::Operation::id).collect();
-        let lost = acknowledged.operations.difference(&operations).next();
+        let lost = acknowledged.operations.keys().find(|id| !operations.contains(*id));
         Violation::unless(lost.is_none(), NAME, || format!("operation {lost:?} of {id:?}"))?;
         let decisions = charter.decisions.len() >= acknowledged.decisions.len();
         Violation::unless(decisions, NAME, || format!("decisions of {id:?}"))?;
@@ -66,19 +66,82 @@ pub(super) fn acknowledged_is_never_lost(witness: &Witness, replica: &Replica<Me
     Ok(())
 }
 
-/// A log never gets shorter.
-pub(super) fn frontier_never_goes_back(writer: WriterId, was: u64, is: u64) -> Holds {
-    Violation::unless(is >= was, "frontier_never_goes_back", || format!("log {writer:?} from {was} to {is}"))
+/// A log gets shorter only to where it ends now.
+///
+/// An own log also `gives_way` to what partners know of it, where its machine went on from an earlier
+/// state or ran twice: this one goes on in another then (§1.4).
+pub(super) fn only_a_cut_shortens(
+    space: &Space,
+    writer: WriterId,
+    was: &[EntryId],
+    same: usize,
+    gives_way: bool,
+) -> Holds {
+    let leads_there = |next: u64, head: EntryId| match usize::try_from(next) {
+        Ok(0) => true,
+        Ok(next) => was.get(next - 1) == Some(&head),
+        Err(_) => false,
+    };
+    let ends = match space.end(&writer) {
+        _ if same == was.len() => true,
+        End::NotEnrolled => same == 0,
+        End::Open => gives_way,
+        End::Fork(_) if gives_way => true,
+        End::Fork(seq) => same as u64 == seq,
+        // Another history than the one that stands may share its beginning.
+        End::Cut(cut) => same as u64 == cut.next || !leads_there(cut.next, cut.head),
+    };
+    Violation::unless(ends, "only_a_cut_shortens", || {
+        format!("log {writer:?} from {} to {same}: {:?}", was.len(), space.end(&writer))
+    })
 }
 
-/// A charter never loses anything.
+/// What stood above a cut is not thrown away.
+pub(super) fn what_is_cut_is_kept_aside(
+    replica: &Replica<MemoryStore>,
+    space: SpaceId,
+    writer: WriterId,
+    from: usize,
+    cut: &[EntryId],
+) -> Holds {
+    for (seq, id) in (from as u64..).zip(cut) {
+        let kept = stored::aside(replica.store(), space, writer, seq, *id);
+        Violation::unless(kept == Ok(true), "what_is_cut_is_kept_aside", || format!("{seq} of {writer:?}: {kept:?}"))?;
+    }
+    Ok(())
+}
+
+/// A charter never loses anything but operations above the fork of a device's chain.
 pub(super) fn charter_never_goes_back(
     was: &SpaceWitness,
+    charter: &Charter,
     decisions: &[DecisionId],
-    operations: &BTreeSet<OperationId>,
+    operations: &BTreeMap<OperationId, DeviceId>,
+    tainted: &BTreeSet<DeviceId>,
 ) -> Holds {
-    let grew = decisions.starts_with(&was.decisions) && operations.is_superset(&was.operations);
-    Violation::unless(grew, "charter_never_goes_back", || format!("{} decisions", decisions.len()))
+    let settles = charter.decisions().iter().any(|voted| matches!(voted.decision.body(), Body::Settle(_)));
+    let lost = was.operations.iter().find(|(id, _)| !operations.contains_key(*id));
+    let grew = decisions.starts_with(&was.decisions) || settles;
+    let kept = lost.is_none_or(|(_, device)| tainted.contains(device));
+    Violation::unless(grew && kept, "charter_never_goes_back", || {
+        format!("{} decisions, lost {lost:?}", decisions.len())
+    })
+}
+
+/// What a school answered to a proposal stays answered, as long as the proposal may be decided.
+pub(super) fn votes_are_never_lost(was: &SpaceWitness, charter: &Charter, school: SchoolId) -> Holds {
+    let head = charter.resolved().head.1;
+    for (id, voted) in &was.answered {
+        let answer = voted.votes.iter().find(|vote| vote.school == school);
+        let answer_now = charter.proposal(id).and_then(|now| now.votes.iter().find(|vote| vote.school == school));
+        // A steward proposes another only once its first can never pass: it may have heard that since.
+        let proposer = |voted: &Voted| voted.votes.first().map(|vote| vote.school);
+        let another = |now: &Voted| now.decision.id() != *id && proposer(now) == proposer(voted);
+        let replaced = charter.proposals().any(another);
+        let open = voted.decision.prev() == head && charter.may_pass(voted) && !replaced;
+        Violation::unless(!open || answer == answer_now, "votes_are_never_lost", || format!("{:?}", voted.decision))?;
+    }
+    Ok(())
 }
 
 /// Each entry follows the one before it, from 0.
@@ -90,7 +153,7 @@ pub(super) fn logs_have_no_gaps(entry: &Entry, seq: u64, before: Option<&EntryId
 
 /// The row of a log names its last entry.
 pub(super) fn head_is_the_last_entry(writer: WriterId, last: Option<&EntryId>, head: EntryId) -> Holds {
-    Violation::unless(last == Some(&head), "logs_have_no_gaps", || {
+    Violation::unless(last.copied().unwrap_or_default() == head, "logs_have_no_gaps", || {
         format!("log {writer:?} ends in {last:?}, not {head:?}")
     })
 }
@@ -109,19 +172,22 @@ pub(super) fn held_entries_are_signed(entry: Entry) -> Holds {
     Violation::unless(signed.is_ok(), "held_entries_are_signed", || format!("{id:?}: {signed:?}"))
 }
 
-/// An entry is first acknowledged where it was written, and is the same everywhere.
-pub(super) fn entries_come_from_their_writer(entry: &Entry, known: &[EntryId], own: bool) -> Holds {
-    let header = entry.header();
-    let at = usize::try_from(header.seq).ok().and_then(|seq| known.get(seq));
-    let rightly = at.map_or(own, |id| *id == entry.id());
-    Violation::unless(rightly, "entries_come_from_their_writer", || format!("{header:?} where {at:?} is known"))
+/// An entry is first acknowledged where it was written.
+pub(super) fn entries_come_from_their_writer(entry: &Entry, written: &mut BTreeSet<EntryId>, own: bool) -> Holds {
+    let known = if own { written.insert(entry.id()) || own } else { written.contains(&entry.id()) };
+    Violation::unless(known, "entries_come_from_their_writer", || format!("{:?} was never written", entry.header()))
 }
 
 /// Every log that is held has a writer that the charter enrols, and ends at its cut.
 pub(super) fn only_enrolled_writers_are_held(space: &Space) -> Holds {
     for (writer, reach) in &space.frontier().0 {
         let enrolled = space.durable_charter().resolved().writers.get(writer);
-        let within = enrolled.is_some_and(|writer| writer.cut.is_none_or(|cut| reach.next <= cut.next));
+        let within = match space.end(writer) {
+            End::NotEnrolled => false,
+            End::Open => true,
+            End::Cut(cut) => reach.next < cut.next || (reach.next, reach.head) == (cut.next, cut.head),
+            End::Fork(seq) => reach.next <= seq,
+        };
         Violation::unless(within, "only_enrolled_writers_are_held", || format!("{writer:?} is {enrolled:?}"))?;
     }
     Ok(())
@@ -130,10 +196,27 @@ pub(super) fn only_enrolled_writers_are_held(space: &Space) -> Holds {
 /// The frontier that a node tells is what it acknowledged.
 pub(super) fn frontier_is_what_is_held(node: usize, space: &Space, witness: &SpaceWitness) -> Holds {
     let told: BTreeMap<WriterId, u64> = space.frontier().0.iter().map(|(w, reach)| (*w, reach.next)).collect();
-    let held: BTreeMap<WriterId, u64> = witness.logs.iter().map(|(w, log)| (*w, log.len() as u64)).collect();
+    let held = witness.logs.iter().filter(|(_, log)| !log.is_empty());
+    let held: BTreeMap<WriterId, u64> = held.map(|(w, log)| (*w, log.len() as u64)).collect();
     Violation::unless(told == held, "frontier_is_what_is_held", || {
         format!("node {node} tells {told:?}, holds {held:?}")
     })
+}
+
+/// A decision that ends logs lists them as far as its proposer held them.
+pub(super) fn cuts_list_what_is_held(cuts: &[LogCut], held: &[LogCut]) -> Holds {
+    Violation::unless(cuts == held, "cuts_list_what_is_held", || format!("{cuts:?} where {held:?} are held"))
+}
+
+/// Nobody is named for a fork who did not sign twice.
+pub(super) fn only_who_signs_twice_is_named(space: &Space, tainted: &BTreeSet<DeviceId>) -> Holds {
+    for fork in space.forks() {
+        let writer = fork.place().1;
+        let device = space.charter().resolved().writers.get(&writer).map(|writer| writer.device);
+        let rightly = device.is_none_or(|device| tainted.contains(&device));
+        Violation::unless(rightly, "only_who_signs_twice_is_named", || format!("{writer:?} of {device:?}"))?;
+    }
+    Ok(())
 }
 
 /// No two admissions name one ticket.
@@ -162,13 +245,13 @@ pub(super) fn one_view_per_frontier(
 }
 
 /// Where a session says that the peer has all that we hold, the peer acknowledged all of it.
-pub(super) fn in_step_is_true(ours: &Space, session: &Session, theirs: Option<&SpaceWitness>) -> Holds {
+pub(super) fn in_step_is_true(ours: &Space, session: &Session, theirs: &Witness) -> Holds {
     let standing = session.standing(ours);
     if !standing.compared || standing.they_lack > 0 {
         return Ok(());
     }
     for (writer, reach) in &ours.frontier().0 {
-        let held = theirs.and_then(|space| space.logs.get(writer)).map_or(0, |log| log.len() as u64);
+        let held = theirs.reached(ours.id(), writer);
         let found = || format!("{} of {writer:?} here, {held} there: {standing:?}", reach.next);
         Violation::unless(held >= reach.next, "in_step_is_true", found)?;
     }
@@ -176,7 +259,11 @@ pub(super) fn in_step_is_true(ours: &Space, session: &Session, theirs: Option<&S
 }
 
 /// What a node sends, it acknowledged: nothing leaves before it is durable.
-pub(super) fn nothing_is_sent_before_it_is_durable(witness: Option<&SpaceWitness>, message: &Message) -> Holds {
+pub(super) fn nothing_is_sent_before_it_is_durable(
+    witness: Option<&SpaceWitness>,
+    school: SchoolId,
+    message: &Message,
+) -> Holds {
     const NAME: &str = "nothing_is_sent_before_it_is_durable";
     if matches!(message, Message::Bye(_)) {
         return Ok(());
@@ -192,7 +279,7 @@ pub(super) fn nothing_is_sent_before_it_is_durable(witness: Option<&SpaceWitness
         Message::Held(logs, _) => logs.iter().all(|(writer, next)| *next <= held(writer)),
         Message::Frontier(marks) => marks.iter().all(|mark| mark.next == held(&mark.writer)),
         Message::Charter(part, _) => {
-            part.operations.iter().all(|operation| witness.operations.contains(&operation.id()))
+            part.operations.iter().all(|operation| witness.operations.contains_key(&operation.id()))
                 && part.decisions.iter().all(|complete| witness.decisions.contains(&complete.decision.id()))
         }
         Message::Hello(hello) => {
@@ -200,9 +287,15 @@ pub(super) fn nothing_is_sent_before_it_is_durable(witness: Option<&SpaceWitness
         }
         Message::Positions(positions) => {
             let operations: u64 = positions.operations.values().map(|(n, ..)| u64::from(*n)).sum();
-            operations == witness.operations.len() as u64 && positions.decisions.0 as usize == witness.decisions.len()
+            let rivals = positions.operations.values().filter(|(.., rival)| *rival != OperationId::default()).count();
+            operations + rivals as u64 == witness.operations.len() as u64
+                && positions.decisions.0 as usize == witness.decisions.len()
         }
-        Message::Proposals(_) | Message::Forks(_) | Message::Bye(_) => true,
+        Message::Proposals(proposals) => proposals.iter().all(|voted| {
+            let own = voted.votes.iter().any(|vote| vote.school == school);
+            !own || witness.answered.contains_key(&voted.decision.id())
+        }),
+        Message::Forks(_) | Message::Bye(_) => true,
     };
     Violation::unless(durable, NAME, || format!("{message:?}"))
 }

@@ -6,7 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use staffroom_protocol::id::{EntryId, RecordId, SchoolId, SpaceId, TicketId, WriterId};
+use staffroom_protocol::charter::{Operation, Voted};
+use staffroom_protocol::id::{DecisionId, DeviceId, EntryId, RecordId, SchoolId, SpaceId, TicketId, WriterId};
+
+use super::belonging::{Belonging, Standing};
 
 /// May read.
 pub(super) const READER: u8 = 1;
@@ -15,16 +18,23 @@ pub(super) const CONTRIBUTOR: u8 = 2;
 /// May admit.
 pub(super) const STEWARD: u8 = 3;
 
+/// Where an entry lies: of one log, its number and id.
+pub(super) type Place = (WriterId, u64, EntryId);
+
 /// One saved form.
 #[derive(Debug, Clone)]
 pub(super) struct Write {
     pub(super) record: RecordId,
+    /// What made the record, where this write did.
+    pub(super) creation: Option<Creation>,
     /// Where its entry lies.
-    pub(super) place: (WriterId, u64),
+    pub(super) place: Place,
     /// What it set.
     pub(super) fields: BTreeMap<String, String>,
     /// The writes that its author had seen, and those they had seen.
     pub(super) seen: BTreeSet<u64>,
+    /// The words that the form showed, whoever said them, or said them again.
+    pub(super) read: BTreeSet<String>,
 }
 
 /// A record that was made.
@@ -40,7 +50,6 @@ pub(super) struct Creation {
 pub(super) struct Issued {
     pub(super) space: SpaceId,
     pub(super) by: usize,
-    pub(super) rank: u8,
     pub(super) expires_ms: u64,
     pub(super) used_by: Option<SchoolId>,
 }
@@ -49,8 +58,6 @@ pub(super) struct Issued {
 #[derive(Debug, Clone)]
 enum Pending {
     Write(u64),
-    Creation(RecordId),
-    Member(SpaceId, SchoolId, u8),
     Used(TicketId),
     Issued(TicketId),
 }
@@ -60,10 +67,21 @@ enum Pending {
 pub(super) struct Model {
     /// Every acknowledged entry of every log, in order.
     pub(super) logs: BTreeMap<(SpaceId, WriterId), Vec<EntryId>>,
-    /// Who belongs, with what rank.
-    pub(super) members: BTreeMap<(SpaceId, SchoolId), u8>,
-    /// Records, also those that are not durable yet.
-    pub(super) records: BTreeMap<RecordId, Creation>,
+    /// Every entry that its own writer acknowledged, of whatever branch.
+    pub(super) written: BTreeSet<EntryId>,
+    /// What was decided and done in each space.
+    belonging: BTreeMap<SpaceId, Belonging>,
+    /// What that comes to.
+    standing: BTreeMap<SpaceId, Standing>,
+    /// Spaces where somebody signed two things at one place: what they come to is not said here.
+    pub(super) unclear: BTreeSet<SpaceId>,
+    /// Devices whose store was put back, or that ran twice: they may sign two things at one place.
+    pub(super) tainted: BTreeSet<DeviceId>,
+    /// Who said yes to what: people, not signatures.
+    pub(super) said_yes: BTreeMap<DecisionId, BTreeSet<SchoolId>>,
+    /// Entries by which nodes said words again, each with its record and whether it began that.
+    pub(super) restated: BTreeMap<EntryId, (RecordId, bool)>,
+    said: BTreeSet<EntryId>,
     writes: BTreeMap<u64, Write>,
     next_write: u64,
     tickets: BTreeMap<TicketId, Issued>,
@@ -74,114 +92,165 @@ impl Model {
     fn wait(&mut self, node: usize, pending: Pending) {
         self.pending.entry(node).or_default().push(pending);
     }
-    /// A node founded a space.
-    pub(super) fn founded(&mut self, node: usize, space: SpaceId, school: SchoolId) {
-        self.wait(node, Pending::Member(space, school, STEWARD));
+    /// A node acknowledged a decision; says whether more than half of the stewards before it said yes.
+    pub(super) fn decided(&mut self, space: SpaceId, voted: &Voted) -> bool {
+        let belonging = self.belonging.entry(space).or_default();
+        let known = belonging.length();
+        let stewards = belonging.stewards(voted.decision.number() as usize);
+        if !belonging.decided(voted) {
+            self.unclear.insert(space);
+        }
+        if self.belonging[&space].length() > known {
+            self.standing.insert(space, self.belonging[&space].standing());
+        }
+        let yes = self.said_yes.get(&voted.decision.id()).cloned().unwrap_or_default();
+        voted.decision.number() == 0 || 2 * stewards.intersection(&yes).count() > stewards.len()
     }
-    /// A node made a school a steward.
-    pub(super) fn promoted(&mut self, node: usize, space: SpaceId, school: SchoolId) {
-        self.wait(node, Pending::Member(space, school, STEWARD));
+    /// A node acknowledged operations.
+    pub(super) fn done<'a>(&mut self, space: SpaceId, operations: impl Iterator<Item = &'a Operation>) {
+        let belonging = self.belonging.entry(space).or_default();
+        let known = belonging.length();
+        for operation in operations {
+            if !belonging.done(operation) {
+                self.unclear.insert(space);
+            }
+        }
+        if belonging.length() > known {
+            self.standing.insert(space, belonging.standing());
+        }
+    }
+    /// Who belongs to a space, who writes, where logs end.
+    pub(super) fn standing(&self, space: &SpaceId) -> Standing {
+        self.standing.get(space).cloned().unwrap_or_default()
+    }
+    /// The rank of a school in a space; 0 where it does not belong.
+    pub(super) fn rank(&self, space: &SpaceId, school: &SchoolId) -> u8 {
+        self.standing.get(space).and_then(|standing| standing.members.get(school)).copied().unwrap_or_default()
     }
     /// A node issued a ticket.
     pub(super) fn issued(&mut self, ticket: TicketId, issued: Issued) {
         self.tickets.insert(ticket, issued);
         self.wait(issued.by, Pending::Issued(ticket));
     }
-    /// Whether a ticket must admit a school now; `now_ms` by the clock of the node that issued it.
-    pub(super) fn admits(&self, ticket: TicketId, space: SpaceId, by: usize, school: SchoolId, now_ms: u64) -> bool {
+    /// Whether a ticket must admit a school now, to which it `belongs` or not; `now_ms` by the clock of
+    /// the node that issued it, and `steward` what its school is as far as it knows.
+    pub(super) fn admits(
+        &self,
+        (ticket, space): (TicketId, SpaceId),
+        by: usize,
+        school: SchoolId,
+        now_ms: u64,
+        (belongs, steward): (bool, bool),
+    ) -> bool {
         self.tickets.get(&ticket).is_some_and(|issued| {
             issued.by == by
                 && issued.space == space
                 && now_ms <= issued.expires_ms
-                && issued.used_by.is_none_or(|used_by| used_by == school)
+                && issued.used_by.map_or(belongs || steward, |used_by| belongs && used_by == school)
         })
     }
     /// A ticket admitted a school, or was used up by one that belonged already.
-    pub(super) fn admitted(&mut self, ticket: TicketId, school: SchoolId, belonged: bool) {
+    pub(super) fn admitted(&mut self, ticket: TicketId, school: SchoolId) {
         let Some(issued) = self.tickets.get_mut(&ticket) else { return };
-        let (node, space, rank) = (issued.by, issued.space, issued.rank);
         if issued.used_by.replace(school).is_none() {
-            self.wait(node, Pending::Used(ticket));
-            if !belonged {
-                self.wait(node, Pending::Member(space, school, rank));
-            }
+            let by = issued.by;
+            self.wait(by, Pending::Used(ticket));
         }
     }
-    /// A node made a record with its first write.
-    pub(super) fn created(&mut self, node: usize, creation: Creation, write: Write) {
-        self.records.insert(write.record, creation);
-        self.wait(node, Pending::Creation(write.record));
-        self.wrote(node, write);
-    }
-    /// A node changed a record.
+    /// A node made or changed a record.
     pub(super) fn wrote(&mut self, node: usize, write: Write) {
         self.next_write += 1;
+        self.said.insert(write.place.2);
         self.writes.insert(self.next_write, write);
         self.wait(node, Pending::Write(self.next_write));
     }
+    /// A node acknowledged an entry of its own: what no person wrote, it said again.
+    pub(super) fn own_entry(&mut self, entry: EntryId, record: RecordId, begins: bool) {
+        if !self.said.contains(&entry) {
+            self.restated.insert(entry, (record, begins));
+        }
+    }
     /// What a node sees of a record that holds these entries: writes held with all they had seen.
-    pub(super) fn visible(&self, record: RecordId, holds: impl Fn(&(WriterId, u64)) -> bool) -> BTreeSet<u64> {
-        let held = |id: &u64| self.writes.get(id).is_some_and(|write| holds(&write.place));
+    pub(super) fn visible(&self, record: RecordId, holds: impl Fn(&Place) -> bool) -> BTreeSet<u64> {
         let of_record = self.writes.iter().filter(|(_, write)| write.record == record);
-        of_record.filter(|(id, write)| held(id) && write.seen.iter().all(held)).map(|(id, _)| *id).collect()
+        let held: BTreeSet<u64> = of_record.filter(|(_, write)| holds(&write.place)).map(|(id, _)| *id).collect();
+        held.iter().filter(|id| self.writes[id].seen.is_subset(&held)).copied().collect()
+    }
+    /// What nodes wrote and made durable.
+    pub(super) fn acknowledged(&self) -> impl Iterator<Item = (u64, &Write)> {
+        let pending = self.pending.values().flatten();
+        let pending = pending.filter_map(|pending| if let Pending::Write(id) = pending { Some(*id) } else { None });
+        let pending: BTreeSet<u64> = pending.collect();
+        self.writes.iter().filter(move |(id, _)| !pending.contains(id)).map(|(id, write)| (*id, write))
+    }
+    /// What others wrote in a field in place of a word of a write, having seen that or read the word.
+    pub(super) fn wrote_over<'a>(
+        &'a self,
+        write: u64,
+        field: &'a str,
+        word: &'a str,
+    ) -> impl Iterator<Item = (&'a Write, &'a str)> {
+        let over = move |other: &&Write| other.seen.contains(&write) || other.read.contains(word);
+        let others = self.writes.values().filter(over);
+        others.filter_map(move |other| Some((other, other.fields.get(field)?.as_str())))
+    }
+    /// What must show in a space where these entries stand.
+    pub(super) fn shows(&self, space: SpaceId, stands: &BTreeSet<EntryId>) -> BTreeMap<RecordId, Shown<'_>> {
+        let mut shown: BTreeMap<RecordId, Shown<'_>> = BTreeMap::new();
+        let held = |id: &u64| self.writes.get(id).is_some_and(|write| stands.contains(&write.place.2));
+        for (id, write) in self.writes.iter().filter(|(id, _)| held(id)) {
+            let record = shown.entry(write.record).or_default();
+            if write.seen.iter().all(held) {
+                record.creation = record.creation.or(write.creation);
+                record.writes.insert(*id, write);
+            } else {
+                record.void += 1;
+            }
+        }
+        shown.retain(|_, record| record.creation.is_some_and(|creation| creation.space == space));
+        shown
     }
 
     /// All that a node did is durable.
     pub(super) fn flushed(&mut self, node: usize) {
-        for pending in self.pending.remove(&node).unwrap_or_default() {
-            if let Pending::Member(space, school, rank) = pending {
-                let held = self.members.entry((space, school)).or_default();
-                *held = rank.max(*held);
-            }
-        }
+        self.pending.remove(&node);
     }
     /// What a node did and was not durable never happened.
     pub(super) fn crashed(&mut self, node: usize) {
         for pending in self.pending.remove(&node).unwrap_or_default() {
             match pending {
                 Pending::Write(id) => drop(self.writes.remove(&id)),
-                Pending::Creation(record) => drop(self.records.remove(&record)),
                 Pending::Used(ticket) => {
                     if let Some(issued) = self.tickets.get_mut(&ticket) {
                         issued.used_by = None;
                     }
                 }
                 Pending::Issued(ticket) => drop(self.tickets.remove(&ticket)),
-                Pending::Member(..) => {}
             }
         }
     }
+}
 
-    /// The members that a space must have.
-    pub(super) fn members_of(&self, space: SpaceId) -> BTreeMap<SchoolId, u8> {
-        let of = self.members.iter().filter(|((s, _), _)| *s == space);
-        of.map(|((_, school), rank)| (*school, *rank)).collect()
+/// What must show of a record.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Shown<'a> {
+    /// What made it.
+    pub(super) creation: Option<Creation>,
+    /// What counts.
+    writes: BTreeMap<u64, &'a Write>,
+    /// How many changes do not: something that they rest on was cut.
+    pub(super) void: u32,
+}
+
+impl Shown<'_> {
+    /// For each field what it may hold: one value where the writes agree.
+    pub(super) fn fields(&self) -> BTreeMap<&str, BTreeSet<&str>> {
+        let names: BTreeSet<&str> = self.writes.values().flat_map(|w| w.fields.keys()).map(String::as_str).collect();
+        names.into_iter().map(|name| (name, self.last(name))).collect()
     }
-    /// The logs that a member of a space must hold, with how many entries and the last one.
-    pub(super) fn frontier_of(&self, space: SpaceId) -> BTreeMap<WriterId, (u64, EntryId)> {
-        let of = self.logs.iter().filter(|((s, _), ids)| *s == space && !ids.is_empty());
-        of.map(|((_, writer), ids)| (*writer, (ids.len() as u64, *ids.last().expect("not empty")))).collect()
-    }
-    /// The records that a space must show.
-    pub(super) fn records_of(&self, space: SpaceId) -> BTreeMap<RecordId, Creation> {
-        self.records.iter().filter(|(_, c)| c.space == space).map(|(id, c)| (*id, *c)).collect()
-    }
-    /// For each field of each record, what it may hold at the end: one value where the writes agree.
-    pub(super) fn expected(&self) -> BTreeMap<RecordId, BTreeMap<String, BTreeSet<String>>> {
-        let mut all: BTreeMap<RecordId, BTreeMap<String, BTreeMap<u64, &Write>>> = BTreeMap::new();
-        for (id, write) in &self.writes {
-            for field in write.fields.keys() {
-                all.entry(write.record).or_default().entry(field.clone()).or_default().insert(*id, write);
-            }
-        }
-        let last = |writes: &BTreeMap<u64, &Write>, field: &str| -> BTreeSet<String> {
-            let seen: BTreeSet<u64> = writes.values().flat_map(|write| write.seen.iter().copied()).collect();
-            let unseen = writes.iter().filter(|(id, _)| !seen.contains(id));
-            unseen.map(|(_, write)| write.fields[field].clone()).collect()
-        };
-        let fields = |fields: BTreeMap<String, BTreeMap<u64, &Write>>| {
-            fields.iter().map(|(field, writes)| (field.clone(), last(writes, field))).collect()
-        };
-        all.into_iter().map(|(record, of)| (record, fields(of))).collect()
+    fn last(&self, name: &str) -> BTreeSet<&str> {
+        let of = || self.writes.iter().filter(|(_, write)| write.fields.contains_key(name));
+        let seen: BTreeSet<u64> = of().flat_map(|(_, write)| write.seen.iter().copied()).collect();
+        of().filter(|(id, _)| !seen.contains(id)).map(|(_, write)| write.fields[name].as_str()).collect()
     }
 }

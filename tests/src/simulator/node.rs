@@ -16,6 +16,7 @@ use crate::liar::Keys;
 
 use super::network::ConnectionId;
 use super::random::Random;
+use super::witness::Witness;
 
 /// When the simulated world begins: some morning in 2025.
 const BEGINNING_MS: u64 = 1_750_000_000_000;
@@ -29,6 +30,8 @@ pub(super) struct Form {
     pub(super) heads: Vec<ChangeHash>,
     /// What the model says was seen then.
     pub(super) seen: BTreeSet<u64>,
+    /// The words that it showed.
+    pub(super) read: BTreeSet<String>,
     /// The state that it showed.
     pub(super) state: String,
 }
@@ -40,6 +43,18 @@ pub(super) enum Promise {
     Ticket(Box<Ticket>, Vec<usize>),
     /// A joiner is let in.
     Admitted { to: usize, ticket: TicketId, charter: Missing },
+    /// The school has another sheet.
+    Sheet([u8; 32]),
+    /// The school has a further device, or has it no more.
+    Spare(Option<DeviceId>),
+}
+
+/// A school's replica.
+pub(super) type School = Replica<MemoryStore>;
+
+/// The code on a school's sheet.
+pub(super) fn code(bytes: &[u8; 32]) -> RecoveryCode {
+    RecoveryCode::from_random(*bytes.first_chunk().expect("20 of 32 bytes"))
 }
 
 /// A node.
@@ -56,7 +71,7 @@ pub(super) struct Node {
     /// How often it was started.
     pub(super) starts: u64,
     /// While it runs.
-    pub(super) replica: Option<Replica<MemoryStore>>,
+    pub(super) replica: Option<School>,
     /// While it does not.
     pub(super) store: Option<MemoryStore>,
     /// Its end of each connection.
@@ -73,11 +88,23 @@ pub(super) struct Node {
     pub(super) own_space: Option<SpaceId>,
     /// A form that is open.
     pub(super) form: Option<Form>,
+    /// What its sheet says.
+    pub(super) code: [u8; 32],
+    /// A further device of the school that was certified.
+    pub(super) spare: Option<DeviceId>,
+    pub(super) key_changes: u32,
+    /// Nodes that it does not talk to, of its own will.
+    pub(super) refuses: BTreeSet<usize>,
+    /// Nodes that said lately that there is no such space.
+    pub(super) shunned: BTreeSet<(SpaceId, usize)>,
+    /// An earlier state of its store, with what was acknowledged then.
+    pub(super) kept: Option<(MemoryStore, Witness)>,
 }
 
 impl Node {
     pub(super) fn new(number: usize, random: &mut Random) -> Self {
-        let code = RecoveryCode::from_random(*random.bytes().first_chunk().expect("20 of 32 bytes"));
+        let sheet = random.bytes();
+        let code = code(&sheet);
         let device_seed = random.bytes();
         let device: DeviceId = SecretKey::from_seed(&device_seed).public();
         let mut chain = IdentityChain::new(Inception::new(&code));
@@ -99,6 +126,31 @@ impl Node {
             tickets: Vec::new(),
             own_space: None,
             form: None,
+            code: sheet,
+            spare: None,
+            key_changes: 0,
+            refuses: BTreeSet::new(),
+            shunned: BTreeSet::new(),
+            kept: None,
+        }
+    }
+    /// Another machine with a copy of all that a node has, its secrets too.
+    pub(super) fn copy(&self, number: usize, store: MemoryStore) -> Self {
+        Self {
+            number,
+            chain: self.chain.clone(),
+            starts: 1,
+            replica: None,
+            store: Some(store),
+            sessions: BTreeMap::new(),
+            flush_due: false,
+            promises: Vec::new(),
+            tickets: self.tickets.clone(),
+            form: None,
+            refuses: BTreeSet::new(),
+            shunned: BTreeSet::new(),
+            kept: None,
+            ..*self
         }
     }
     /// Starts it with what its store kept.

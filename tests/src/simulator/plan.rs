@@ -1,5 +1,7 @@
 //! What a seed's run is made of: how many nodes, which troubles, how many of each.
 
+pub use staffroom_protocol::planted::Planted as Rule;
+
 use super::random::Random;
 
 /// A fault planted on purpose, which some invariant must catch.
@@ -7,6 +9,18 @@ use super::random::Random;
 pub enum Planted {
     /// A store answers before what it was given is durable, and loses it in a crash.
     LostFlush,
+    /// A fault of the rules themselves.
+    Rule(Rule),
+    /// A proposer lists cuts one entry too low.
+    CutTooLow,
+    /// A node forgets that its tickets were used when it starts again.
+    TicketTwice,
+    /// What stands above a cut is sent.
+    AsideServed,
+    /// Votes are forgotten when a node starts again.
+    YesForgotten,
+    /// Nobody tells of a fork.
+    ForkKept,
     /// Nodes take entries in without checking signatures, and one sends damaged ones.
     SkippedSignature,
 }
@@ -14,6 +28,8 @@ pub enum Planted {
 /// The make-up of one run. Each trouble is off in some seeds, so that none hides another.
 #[derive(Debug, Clone)]
 pub struct Plan {
+    /// The name of the function that makes it, by which it is played again.
+    pub name: &'static str,
     /// The seed.
     pub seed: u64,
     /// How many nodes, one for each school.
@@ -46,6 +62,8 @@ pub struct Plan {
     pub import: u64,
     /// The pause between two lies of the last node, at most; it does not lie where it is 0.
     pub lie_ms: u64,
+    /// Acts in a thousand that are about who belongs: proposals, votes, leaving, keys.
+    pub belonging: u64,
     /// The fault planted on purpose.
     pub planted: Option<Planted>,
 }
@@ -63,6 +81,12 @@ pub enum Trouble {
     DiskFails,
     /// A connection breaks.
     Break,
+    /// A node refuses to talk to another for a while.
+    Refuse,
+    /// A node's store is kept, and put back later.
+    Restore,
+    /// A node runs twice, with one set of keys.
+    Copy,
 }
 
 impl Plan {
@@ -74,29 +98,32 @@ impl Plan {
     }
     /// The same with one that lies.
     pub fn with_a_liar(seed: u64) -> Self {
-        Self { lie_ms: 6_000, ..Self::small(seed) }
+        Self { name: "liar", lie_ms: 6_000, belonging: 0, ..Self::small(seed) }
     }
     /// Twenty nodes, sparsely connected.
     pub fn large(seed: u64) -> Self {
         let mut random = Random::new(seed, 2);
         let plan = Self::of(seed, 20, 90_000, &mut random);
-        Self { dials: 2 + random.place(2), pause_ms: 12_000, clusters: 1, ..plan }
+        Self { name: "large", dials: 2 + random.place(2), pause_ms: 12_000, clusters: 1, ..plan }
     }
 
     /// A hundred nodes.
     pub fn huge(seed: u64) -> Self {
         let mut random = Random::new(seed, 4);
         let plan = Self::of(seed, 100, 120_000, &mut random);
-        Self { dials: 2, pause_ms: 20_000, clusters: 1, trouble_ms: 1_000, ..plan }
+        Self { name: "huge", dials: 2, pause_ms: 20_000, clusters: 1, trouble_ms: 1_000, ..plan }
     }
 
     fn of(seed: u64, nodes: usize, safety_ms: u64, random: &mut Random) -> Self {
         let all = [Trouble::Crash, Trouble::Partition, Trouble::ClockJump, Trouble::DiskFails, Trouble::Break];
-        let troubles: Vec<Trouble> = all.into_iter().filter(|_| random.per_mille(600)).collect();
+        let mut troubles: Vec<Trouble> = all.into_iter().filter(|_| random.per_mille(600)).collect();
+        let rarer = [Trouble::Refuse];
+        troubles.extend(rarer.into_iter().filter(|_| random.per_mille(250)));
         let sometimes = |random: &mut Random, times: u64, most: u64| {
             if random.per_mille(times) { 1 + random.below(most) } else { 0 }
         };
         Self {
+            name: "small",
             seed,
             nodes,
             safety_ms,
@@ -113,15 +140,41 @@ impl Plan {
             troubles,
             import: sometimes(random, 50, 1_400),
             lie_ms: 0,
+            belonging: if random.per_mille(700) { random.between(50, 500) } else { 0 },
             planted: None,
         }
+    }
+
+    /// Three to five nodes, some of which go on from an earlier state or run twice.
+    pub fn forking(seed: u64) -> Self {
+        let mut plan = Self::small(seed);
+        plan.troubles.extend([Trouble::Restore, Trouble::Copy]);
+        Self { name: "forking", trouble_ms: 5_000, ..plan }
+    }
+
+    /// The plan of that name.
+    pub fn named(name: &str, seed: u64) -> Option<Self> {
+        Some(match name {
+            "small" => Self::small(seed),
+            "liar" => Self::with_a_liar(seed),
+            "large" => Self::large(seed),
+            "huge" => Self::huge(seed),
+            "forking" => Self::forking(seed),
+            _ => return None,
+        })
     }
 
     /// The same with a planted fault, and what it takes to show.
     #[must_use]
     pub fn with(mut self, planted: Planted) -> Self {
         self.planted = Some(planted);
+        self.belonging = 300;
         match planted {
+            Planted::Rule(Rule::WriterReused) | Planted::ForkKept => {
+                self.troubles = vec![Trouble::Restore, Trouble::Copy];
+            }
+            Planted::TicketTwice | Planted::YesForgotten => self.troubles = vec![Trouble::Crash],
+            Planted::Rule(_) | Planted::CutTooLow | Planted::AsideServed => {}
             Planted::LostFlush => self.troubles = vec![Trouble::Crash],
             Planted::SkippedSignature => self.damage = 100,
         }

@@ -16,7 +16,7 @@ pub(super) struct StoredLog {
 }
 
 /// A log's row: number 4, entries 8, head 32, little-endian.
-pub(super) fn log(store: &MemoryStore, space: SpaceId, writer: WriterId) -> Result<StoredLog, String> {
+pub(super) fn log(store: &impl Read, space: SpaceId, writer: WriterId) -> Result<StoredLog, String> {
     let key = [space.0, writer.0].concat();
     let row = store.get(Table::Logs, &key).map_err(|fault| fault.to_string())?;
     let row = row.ok_or_else(|| format!("no row of log {writer:?}"))?;
@@ -42,9 +42,21 @@ pub(super) fn logs(store: &MemoryStore) -> Result<Vec<(SpaceId, WriterId)>, Stri
 }
 
 /// The header and signature at a place, not yet verified.
-pub(super) fn entry(store: &MemoryStore, log: u32, seq: u64) -> Result<Entry, String> {
+pub(super) fn entry(store: &impl Read, log: u32, seq: u64) -> Result<Entry, String> {
     let key = [&log.to_be_bytes()[..], &seq.to_be_bytes()[..]].concat();
     let signed = store.get(Table::Headers, &key).map_err(|fault| fault.to_string())?;
     let signed = signed.ok_or_else(|| format!("no entry {seq} in log {log}"))?;
     Entry::parse(&signed, None).map_err(|fault| fault.to_string())
+}
+
+/// Whether an entry is kept aside: space, writer, seq, id.
+pub(super) fn aside(
+    store: &MemoryStore,
+    space: SpaceId,
+    writer: WriterId,
+    seq: u64,
+    id: EntryId,
+) -> Result<bool, String> {
+    let key = [&space.0[..], &writer.0, &seq.to_be_bytes(), &id.0].concat();
+    store.get(Table::Aside, &key).map(|row| row.is_some()).map_err(|fault| fault.to_string())
 }

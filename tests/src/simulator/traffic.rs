@@ -4,13 +4,15 @@ use staffroom_protocol::fault::Fault;
 use staffroom_protocol::id::SpaceId;
 use staffroom_protocol::log::{Entry, SIGNED_HEADER, Verified};
 use staffroom_protocol::replica::Notice;
+use staffroom_protocol::store::Table;
 use staffroom_protocol::sync::{self, Ended, Input, Message, Output, Run, Session};
 
 use super::event_log::fnv;
 use super::invariants::{self, Violation};
 use super::network::ConnectionId;
 use super::node::Promise;
-use super::plan::Planted;
+use super::plan::{Planted, Rule};
+use super::planted;
 use super::world::{Event, World};
 
 impl World {
@@ -25,7 +27,12 @@ impl World {
             let wanted: Vec<usize> =
                 partners.iter().copied().filter(|p| !self.has_session(number, *p, space)).collect();
             // The next one in the ring of members first, so that no group of nodes is left alone.
-            let next = partners.iter().copied().find(|p| *p > number).or(partners.first().copied());
+            if self.random.per_mille(100) {
+                self.nodes[number].shunned.clear();
+            }
+            let welcome = |p: &usize| !self.nodes[number].shunned.contains(&(space, *p));
+            let ring: Vec<usize> = partners.iter().copied().filter(welcome).collect();
+            let next = ring.iter().copied().find(|p| *p > number).or(ring.first().copied());
             let to = match next {
                 Some(next) if wanted.contains(&next) => next,
                 _ if dialled < self.plan.dials && !wanted.is_empty() => *self.random.pick(&wanted),
@@ -40,7 +47,11 @@ impl World {
     fn partners(&self, number: usize, space: SpaceId) -> Vec<usize> {
         let charter = self.nodes[number].replica.as_ref().and_then(|replica| replica.space(&space).ok());
         let Some(charter) = charter.map(staffroom_protocol::replica::Space::durable_charter) else { return Vec::new() };
-        let member = |node: &&super::node::Node| node.number != number && charter.school_of(&node.device).is_some();
+        let member = |node: &&super::node::Node| {
+            node.number != number
+                && node.device != self.nodes[number].device
+                && charter.school_of(&node.device).is_some()
+        };
         self.nodes.iter().filter(member).map(|node| node.number).collect()
     }
     fn has_session(&self, number: usize, peer: usize, space: SpaceId) -> bool {
@@ -49,7 +60,8 @@ impl World {
     }
 
     fn dial(&mut self, from: usize, to: usize, space: SpaceId) -> Result<(), Violation> {
-        if !self.network.reaches(from, to) {
+        let refused = self.nodes[from].refuses.contains(&to) || self.nodes[to].refuses.contains(&from);
+        if !self.network.reaches(from, to) || refused {
             return Ok(());
         }
         let connection = self.network.open(space, from, to, self.now_ms);
@@ -165,7 +177,7 @@ impl World {
         let outputs = session.handle(input, replica, now);
         let (space, peer) = (session.space(), self.network.get(connection).map_or(number, |c| c.ends[1 - side]));
         if let Ok(held) = replica.space(&space) {
-            invariants::in_step_is_true(held, session, self.witnesses[peer].spaces.get(&space))?;
+            invariants::in_step_is_true(held, session, &self.witnesses[peer])?;
         }
         if replica.is_staged() {
             self.flush_soon(number);
@@ -193,7 +205,13 @@ impl World {
     /// Where frames arrive as they were sent and nobody damages any, nothing is ever refused.
     fn must_be_hostile(&self, connection: ConnectionId, fault: &Fault) -> Result<(), Violation> {
         let clean = self.network.get(connection).is_some_and(|c| c.clean);
-        let hostile = !clean || self.plan.damage > 0 || self.with_the_liar(connection);
+        // Who has not heard of a cut yet offers what is above it.
+        let cut = matches!(fault, Fault::AboveCut(_) | Fault::NotEnrolled(_)) && self.plan.belonging > 0;
+        // Who holds another history of a log, and has not compared yet, pushes what does not follow here.
+        let fork = matches!(fault, Fault::Fork { .. } | Fault::Forked(_) | Fault::Chain { what: "entry" })
+            || matches!(fault, Fault::NotEnrolled(_) | Fault::Withheld(_));
+        let cut = cut || (fork && !self.model.tainted.is_empty());
+        let hostile = !clean || self.plan.damage > 0 || cut || self.with_the_liar(connection);
         Violation::unless(hostile, "honest_peers_refuse_each_other_nothing", || format!("c{connection}: {fault}"))
     }
 
@@ -208,6 +226,11 @@ impl World {
             Ended::Stalled => "sessions ended: stalled",
         });
         self.nodes[number].sessions.remove(&connection);
+        let no_such_space = Fault::NoSuchSpace.code();
+        if matches!(reason, Ended::Bye(code) if *code == no_such_space) || *reason == Ended::Fault(Fault::NoSuchSpace) {
+            let at = self.network.get(connection).map(|c| (c.space, c.ends[1 - side]));
+            self.nodes[number].shunned.extend(at);
+        }
         if !matches!(reason, Ended::Closed) {
             self.hang_up(connection, side);
         } else if self.network.carries(connection) {
@@ -223,7 +246,20 @@ impl World {
         message: Message,
     ) -> Result<(), Violation> {
         let Some(space) = self.network.get(connection).map(|c| c.space) else { return Ok(()) };
-        invariants::nothing_is_sent_before_it_is_durable(self.witnesses[number].spaces.get(&space), &message)?;
+        let message = match (self.plan.planted, self.nodes[number].replica.as_ref()) {
+            (Some(Planted::AsideServed), Some(replica)) => planted::with_aside(replica.store(), space, message),
+            (Some(Planted::Rule(Rule::UnsignedVote)), _) => planted::with_forged_votes(message),
+            (Some(Planted::ForkKept), _) if matches!(message, Message::Forks(_)) => return Ok(()),
+            _ => message,
+        };
+        let school = self.nodes[number].school;
+        invariants::nothing_is_sent_before_it_is_durable(self.witnesses[number].spaces.get(&space), school, &message)?;
+        let peer = self.network.get(connection).map_or(number, |c| c.ends[1 - side]);
+        let held = self.nodes[number].replica.as_ref().and_then(|replica| replica.space(&space).ok());
+        let belongs = held.is_some_and(|held| held.durable_charter().school_of(&self.nodes[peer].device).is_some());
+        Violation::unless(belongs || matches!(message, Message::Bye(_)), "only_members_are_told_anything", || {
+            format!("n{number} to n{peer}: {}", message.name())
+        })?;
         let message = self.damage(message);
         let bytes = sync::encode(&message);
         let (name, hash) = (message.name(), fnv(&bytes));
@@ -289,6 +325,13 @@ impl World {
             let witness = &self.witnesses[number].spaces[&space];
             invariants::one_view_per_frontier(&mut self.views, number, space, witness)?;
         }
+        if self.plan.planted == Some(Planted::TicketTwice) {
+            let store = self.nodes[number].replica.as_ref().map(staffroom_protocol::Replica::store);
+            let rows = store.map(|store| planted::rows(store, Table::Invitations)).unwrap_or_default();
+            for (key, value) in rows {
+                self.invitations.entry(key).or_insert(value);
+            }
+        }
         for promise in std::mem::take(&mut self.nodes[number].promises) {
             self.keep_promise(number, promise);
         }
@@ -306,6 +349,8 @@ impl World {
                     self.nodes[to].tickets.push((*ticket).clone());
                 }
             }
+            Promise::Sheet(code) => self.nodes[number].code = code,
+            Promise::Spare(spare) => self.nodes[number].spare = spare,
             Promise::Admitted { to, ticket, charter } => self.answer(number, to, ticket, Some(charter)),
         }
     }

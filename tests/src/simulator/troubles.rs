@@ -1,12 +1,13 @@
 //! What goes wrong, and how all of it heals.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use staffroom_protocol::store::Crash;
+use staffroom_protocol::store::{Crash, Table};
 
 use super::invariants::Violation;
 use super::network::ConnectionId;
 use super::plan::{Planted, Trouble};
+use super::planted;
 use super::world::{Event, World};
 
 impl World {
@@ -31,6 +32,21 @@ impl World {
             }
             // The disk of a node fails some commits after a start.
             Trouble::DiskFails => self.crash(node, "crashes"),
+            Trouble::Refuse => {
+                let other = self.random.place(self.nodes.len());
+                if !self.nodes[node].refuses.remove(&other) && node != other {
+                    self.nodes[node].refuses.insert(other);
+                    self.counts.one("refusals of a peer");
+                    self.say(format_args!("n{node} refuses n{other}"));
+                    for connection in self.network.of(node) {
+                        if self.network.get(connection).is_some_and(|c| c.ends.contains(&other)) {
+                            self.break_off(connection);
+                        }
+                    }
+                }
+            }
+            Trouble::Restore => self.keep_or_put_back(node),
+            Trouble::Copy => self.copy(node),
             Trouble::Break => {
                 let connections = self.network.of(node);
                 if !connections.is_empty() {
@@ -40,6 +56,46 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// Keeps a copy of a node's store, or puts the one that was kept back under the same secrets.
+    fn keep_or_put_back(&mut self, number: usize) {
+        if self.decides(number) || self.nodes[number].replica.is_none() {
+            // Who votes twice lets two decisions stand at one place; that is for `settle`.
+            self.nodes[number].kept = None;
+            return;
+        }
+        let Some((store, witness)) = self.nodes[number].kept.take() else {
+            let store = self.nodes[number].replica.as_ref().map(|replica| replica.store().clone());
+            self.nodes[number].kept = store.map(|store| (store, self.witnesses[number].clone()));
+            return;
+        };
+        self.crash(number, "is put back to an earlier state");
+        self.counts.one("stores put back");
+        self.model.tainted.insert(self.nodes[number].device);
+        let before = std::mem::replace(&mut self.witnesses[number], witness);
+        // Partners were told how far it held each log: what they know of that was true.
+        self.witnesses[number].reached = before.reached;
+        self.nodes[number].store = Some(store);
+    }
+
+    /// A node's machine is copied, and both run.
+    fn copy(&mut self, number: usize) {
+        let copied = self.nodes.len() > self.plan.nodes;
+        if copied || self.decides(number) || self.clusters.len() > number {
+            return;
+        }
+        let Some(store) = self.nodes[number].replica.as_ref().map(|replica| replica.store().clone()) else { return };
+        let copy = self.nodes.len();
+        self.nodes.push(self.nodes[number].copy(copy, store));
+        self.witnesses.push(self.witnesses[number].clone());
+        self.model.tainted.insert(self.nodes[number].device);
+        self.counts.one("machines copied");
+        self.say(format_args!("n{number} is copied: n{copy}"));
+        for event in [Event::Start(copy), Event::Act(copy), Event::Dial(copy)] {
+            let pause = 100 + self.random.below(3_000);
+            self.after(pause, event);
+        }
     }
 
     fn part_or_join(&mut self) {
@@ -100,6 +156,11 @@ impl World {
         } else {
             Crash::Never
         };
+        match self.plan.planted {
+            Some(Planted::YesForgotten) => planted::forget(store, Table::Proposals, &BTreeMap::new()),
+            Some(Planted::TicketTwice) => planted::forget(store, Table::Invitations, &self.invitations),
+            _ => {}
+        }
         store.break_with(crash);
         node.start(&mut self.random).map_err(|fault| Violation::new("a_store_opens_again", fault))?;
         let starts = node.starts;
@@ -118,6 +179,7 @@ impl World {
         self.network.heal();
         for number in 0..self.nodes.len() {
             self.nodes[number].clock_off_ms = 0;
+            self.nodes[number].refuses.clear();
             let broken = self.nodes[number].replica.as_ref().map(|replica| replica.store().broken_with());
             if matches!(broken, Some(Crash::Fails | Crash::FailsAfter(_) | Crash::LosesFlush)) {
                 self.crash(number, "gets another disk");

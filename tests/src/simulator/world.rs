@@ -2,18 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use staffroom_protocol::catalogue::{Catalogue, Record};
-use staffroom_protocol::charter::{Missing, Redemption, Role, Ticket};
+use staffroom_protocol::charter::{Missing, Redemption, Ticket};
 use staffroom_protocol::fault::Fault;
-use staffroom_protocol::id::{RecordId, SchoolId, SpaceId, TicketId};
-use staffroom_protocol::record::field::Value;
-use staffroom_protocol::store::Table;
-use staffroom_protocol::verify::verify;
+use staffroom_protocol::id::{SpaceId, TicketId};
 
 use super::counts::Counts;
 use super::event_log::EventLog;
 use super::invariants::Violation;
-use super::model::{CONTRIBUTOR, Model, READER, STEWARD};
+use super::model::Model;
 use super::network::{ConnectionId, Network};
 use super::node::Node;
 use super::plan::Plan;
@@ -67,6 +63,8 @@ pub(super) struct World {
     /// Makes every value that is written another.
     pub(super) values: u64,
     pub(super) healed: bool,
+    /// Invitations as they were issued.
+    pub(super) invitations: BTreeMap<Vec<u8>, Vec<u8>>,
     pub(super) log: EventLog,
     pub(super) counts: Counts,
 }
@@ -90,6 +88,7 @@ impl World {
             ended: BTreeSet::new(),
             values: 0,
             healed: false,
+            invitations: BTreeMap::new(),
             log: EventLog::new(keep_lines),
             counts: Counts { seeds: 1, ..Counts::default() },
             plan,
@@ -112,7 +111,7 @@ impl World {
         self.run_until(self.plan.safety_ms)?;
         self.heal()?;
         let healed_ms = self.now_ms;
-        let mut disagreement = String::new();
+        let mut disagreement = None;
         while self.now_ms < healed_ms + self.plan.liveness_ms {
             self.run_until(self.now_ms + 1_000)?;
             match self.agreement() {
@@ -121,10 +120,10 @@ impl World {
                     self.say(format_args!("all agree"));
                     return self.judge();
                 }
-                Err(why) => disagreement = why,
+                Err(why) => disagreement = Some(why),
             }
         }
-        Err(Violation::new("all_members_agree_in_time", disagreement))
+        disagreement.map_or(Ok(()), Err)
     }
 
     fn run_until(&mut self, end_ms: u64) -> Result<(), Violation> {
@@ -163,16 +162,13 @@ impl World {
         let refused = |fault: Fault| Violation::new("a_school_can_found_a_space", fault);
         for number in 0..self.nodes.len() {
             self.start(number)?;
-            let school = self.nodes[number].school;
             let replica = self.nodes[number].replica.as_mut().expect("was just started");
             let own = replica.found("").map_err(refused)?;
             self.nodes[number].own_space = Some(own);
-            self.model.founded(number, own, school);
             if number < self.plan.clusters {
                 let replica = self.nodes[number].replica.as_mut().expect("was just started");
                 let cluster = replica.found(&format!("Cluster {number}")).map_err(refused)?;
                 self.clusters.push(cluster);
-                self.model.founded(number, cluster, school);
             }
             let start = self.nodes[number].starts;
             self.flush(number, start)?;
@@ -191,14 +187,24 @@ impl World {
         Ok(())
     }
 
-    /// The nodes that entered a space and keep it.
+    /// The nodes that entered a space and belong to it.
     pub(super) fn holders(&self, space: SpaceId) -> Vec<usize> {
-        let holds = |node: &usize| self.witnesses[*node].spaces.contains_key(&space);
+        let holds = |node: &usize| self.witnesses[*node].spaces.contains_key(&space) && self.belongs(*node, space);
         (0..self.nodes.len()).filter(holds).collect()
     }
 
     /// Whether all members hold, show and know the same; if not, who does not.
-    fn agreement(&self) -> Result<(), String> {
+    fn agreement(&self) -> Result<(), Violation> {
+        self.agree().map_err(|why| Violation::new("all_members_agree_in_time", why))?;
+        // Who left may still have to say so.
+        for space in &self.clusters {
+            for number in self.holders(*space) {
+                self.judge_members(number, *space)?;
+            }
+        }
+        Ok(())
+    }
+    fn agree(&self) -> Result<(), String> {
         for space in &self.clusters {
             let holders = self.holders(*space);
             let of = |node: usize| {
@@ -222,7 +228,12 @@ impl World {
         let node = &self.nodes[number];
         let replica = node.replica.as_ref().ok_or("a node is down")?;
         let held = replica.space(&space).map_err(|fault| fault.to_string())?;
-        let mut sessions = node.sessions.values().filter(|session| session.space() == space).peekable();
+        let of = |connection: &ConnectionId| {
+            let ends = self.network.get(*connection).map_or([number; 2], |connection| connection.ends);
+            ends.iter().all(|end| self.belongs(*end, space))
+        };
+        let sessions = node.sessions.iter().filter(|(connection, session)| session.space() == space && of(connection));
+        let mut sessions = sessions.map(|(_, session)| session).peekable();
         if sessions.peek().is_none() && holders > 1 {
             return Err(format!("node {number} has no session"));
         }
@@ -230,106 +241,5 @@ impl World {
             None => Ok(()),
             Some(standing) => Err(format!("node {number} is not in step: {standing:?}")),
         }
-    }
-
-    /// All agree: compares what they agree on with the model.
-    fn judge(&mut self) -> Result<(), Violation> {
-        let own = self.nodes.iter().filter_map(|node| node.own_space);
-        for space in self.clusters.iter().copied().chain(own).collect::<Vec<_>>() {
-            let holders = self.holders(space);
-            for number in &holders {
-                self.judge_node(*number, space)?;
-            }
-            // Their cards are the same; of two of them, all that is shown.
-            let Some(first) = holders.first() else { continue };
-            let other = *self.random.pick(&holders);
-            let records = self.records(*first, space)?;
-            self.judge_records(space, &records)?;
-            let same = other == *first || records == self.records(other, space)?;
-            Violation::unless(same, "one_view_per_frontier", || format!("node {other} at the end"))?;
-        }
-        self.check_stores()?;
-        self.counts.more("entries written", self.model.logs.values().map(|log| log.len() as u64).sum());
-        self.counts.more("entries held", self.witnesses.iter().map(|witness| witness.held).sum());
-        self.counts.more("members", self.model.members.len() as u64);
-        self.counts.more("records", self.model.records.len() as u64);
-        Ok(())
-    }
-
-    /// One node's store is checked as `share verify` does, and its caches are made anew: they must come
-    /// out as they were, though its entries now come in another order.
-    fn check_stores(&mut self) -> Result<(), Violation> {
-        let fault = |fault: Fault| Violation::new("stores_are_sound", fault);
-        let number = self.random.place(self.nodes.len());
-        let replica = self.nodes[number].replica.as_mut().expect("all nodes run when they agree");
-        let report = verify(replica.store(), &mut |_| ()).map_err(fault)?;
-        Violation::unless(report.wrong.is_empty(), "stores_are_sound", || format!("{:?}", report.wrong))?;
-        let before: Vec<_> =
-            replica.store().iter().map(|(table, key, value)| (table, key.to_vec(), value.to_vec())).collect();
-        replica.rebuild().and_then(|()| replica.flush()).map_err(fault)?;
-        let rows = before.iter().filter(|(table, ..)| *table != Table::Records);
-        let again = replica.store().iter().filter(|(table, ..)| *table != Table::Records);
-        let same = rows.map(|(table, key, value)| (*table, &key[..], &value[..])).eq(again);
-        Violation::unless(same, "caches_can_be_made_anew", || format!("node {number}"))
-    }
-
-    fn judge_node(&self, number: usize, space: SpaceId) -> Result<(), Violation> {
-        let replica = self.nodes[number].replica.as_ref().expect("all nodes run when they agree");
-        let held = replica.space(&space).map_err(|fault| Violation::new("spaces_stay", fault))?;
-        let rank = |role: Role| match role {
-            Role::Reader => READER,
-            Role::Contributor => CONTRIBUTOR,
-            Role::Steward => STEWARD,
-        };
-        let members: BTreeMap<SchoolId, u8> =
-            held.charter().resolved().members.iter().map(|(school, member)| (*school, rank(member.role))).collect();
-        let expected = self.model.members_of(space);
-        Violation::unless(members == expected, "members_are_as_expected", || format!("{members:?}, not {expected:?}"))?;
-        let frontier: BTreeMap<_, _> = held.frontier().0.iter().map(|(w, r)| (*w, (r.next, r.head))).collect();
-        let expected = self.model.frontier_of(space);
-        let found = || format!("node {number}, {space:?}: {frontier:?}, not {expected:?}");
-        Violation::unless(frontier == expected, "every_acknowledged_entry_is_everywhere", found)
-    }
-
-    /// All records that a node lists in a space, newest first, each in full.
-    fn records(&self, number: usize, space: SpaceId) -> Result<Vec<Record>, Violation> {
-        let fault = |fault: Fault| Violation::new("catalogue_reads", fault);
-        let replica = self.nodes[number].replica.as_ref().expect("all nodes run when they agree");
-        let catalogue = Catalogue(replica.store());
-        let mut ids: Vec<RecordId> = Vec::new();
-        let mut list = |card: staffroom_protocol::record::Card| {
-            ids.push(card.id);
-            true
-        };
-        catalogue.newest(&space, &mut list).map_err(fault)?;
-        let full =
-            |id: &RecordId| catalogue.record(id).map_err(fault)?.ok_or_else(|| Violation::new("catalogue_reads", id));
-        ids.iter().map(full).collect()
-    }
-
-    fn judge_records(&self, space: SpaceId, records: &[Record]) -> Result<(), Violation> {
-        let shown: BTreeSet<RecordId> = records.iter().map(|record| record.card.id).collect();
-        let expected = self.model.records_of(space);
-        let found = || format!("{} records, not {}", shown.len(), expected.len());
-        Violation::unless(shown.iter().eq(expected.keys()), "every_record_is_shown", found)?;
-        let writes = self.model.expected();
-        for record in records {
-            let made = expected[&record.card.id];
-            let same = made.school == record.card.school && made.open == record.card.open;
-            Violation::unless(same, "every_record_is_shown", || format!("{made:?}, not {:?}", record.card))?;
-            let void = record.card.not_in_force;
-            Violation::unless(void == 0, "honest_changes_are_in_force", || format!("{void} of {:?}", record.card.id))?;
-            for (field, values) in &writes[&record.card.id] {
-                let is = record.view.fields.get(field).and_then(Value::as_str).unwrap_or_default();
-                let merged = field == "body" && values.len() > 1;
-                let found = || format!("{field} of {:?} is {is:?}, not of {values:?}", record.card.id);
-                Violation::unless(merged || values.contains(is), "views_are_as_the_model_says", found)?;
-                let unique = field == "title" || field == "summary";
-                let conflict = record.view.conflicts.contains_key(field);
-                let found = || format!("{field} of {:?}: {values:?}, {:?}", record.card.id, record.view.conflicts);
-                Violation::unless(!unique || conflict == (values.len() > 1), "conflicts_stay_visible", found)?;
-            }
-        }
-        Ok(())
     }
 }

@@ -12,6 +12,7 @@ use crate::id::{DecisionId, LinkId, OperationId, RecordId, SchoolId, SpaceId, Wr
 use crate::identity::{IdentityChain, Rights};
 
 use crate::limits;
+use crate::planted::{self, Planted};
 
 /// An operation on the way through the decisions.
 pub(super) struct Step<'a> {
@@ -149,7 +150,7 @@ impl<'a> Course<'a> {
             Body::Settle(of) => self.settlers(of),
             _ => self.stewards.clone(),
         };
-        2 * voters.intersection(yes).count() > voters.len()
+        planted::is(Planted::MinorityDecides) || 2 * voters.intersection(yes).count() > voters.len()
     }
     /// Who may settle: the stewards before the two decisions that did not say yes to both (§3.4).
     fn settlers(&self, of: &Settlement) -> BTreeSet<SchoolId> {
@@ -227,6 +228,9 @@ impl<'a> Course<'a> {
     }
     /// A right of a school ends: what rested on it and no decision has seen does not stand.
     fn take_back(&mut self, school: &SchoolId, which: impl Fn(&Act) -> bool) {
+        if planted::is(Planted::OrderIgnored) {
+            return;
+        }
         for step in &mut self.steps[..self.reached] {
             let of_school = step.operation.school() == *school && which(step.operation.act());
             step.stands &= !of_school || step.covered;
