@@ -15,8 +15,6 @@ pub enum Planted {
     MinorityDecides,
     /// A session goes on when its peer's school belongs no more.
     SessionStays,
-    /// A store goes on in a log that forks.
-    WriterReused,
     /// Operations count whatever decisions took away.
     OrderIgnored,
 }

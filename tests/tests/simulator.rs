@@ -106,7 +106,6 @@ fn caught(planted: Planted) {
             &["only_members_are_told_anything", "nothing_is_sent_before_it_is_durable"]
         }
         Planted::Rule(Rule::OrderIgnored) => &["members_are_as_expected", "logs_end_as_expected"],
-        Planted::Rule(Rule::WriterReused) => &["the_device_goes_on", "all_members_agree_in_time"],
         Planted::CutTooLow => &["cuts_list_what_is_held"],
         Planted::TicketTwice => &["tickets_admit_whom_they_should", "one_ticket_admits_one_school"],
         Planted::AsideServed => &["nothing_is_sent_before_it_is_durable"],
@@ -134,11 +133,6 @@ fn a_minority_that_decides_is_caught() {
 #[test]
 fn a_session_that_outlasts_membership_is_caught() {
     caught(Planted::Rule(Rule::SessionStays));
-}
-
-#[test]
-fn a_writer_that_goes_on_in_a_fork_is_caught() {
-    caught(Planted::Rule(Rule::WriterReused));
 }
 
 #[test]

@@ -63,10 +63,7 @@ impl Space {
     }
     /// Whether the log of this store's writer goes on no more.
     pub(super) fn has_ended(&self) -> bool {
-        match self.end(&self.own_writer) {
-            End::Fork(_) => !planted::is(Planted::WriterReused),
-            end => matches!(end, End::Cut(_)),
-        }
+        matches!(self.end(&self.own_writer), End::Cut(_) | End::Fork(_))
     }
     /// The number of this store's writer among those it had in the space.
     pub(super) fn generation(&self) -> u32 {

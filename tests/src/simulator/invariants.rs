@@ -258,9 +258,11 @@ pub(super) fn in_step_is_true(ours: &Space, session: &Session, theirs: &Witness)
     Ok(())
 }
 
-/// What a node sends, it acknowledged: nothing leaves before it is durable.
+/// What a node sends, it acknowledged: nothing leaves before it is durable. Of what was put aside, only
+/// what goes back to the device that wrote it.
 pub(super) fn nothing_is_sent_before_it_is_durable(
     witness: Option<&SpaceWitness>,
+    goes_back: impl Fn(&Entry) -> bool,
     school: SchoolId,
     message: &Message,
 ) -> Holds {
@@ -274,7 +276,8 @@ pub(super) fn nothing_is_sent_before_it_is_durable(
         Message::Entries(runs) => runs.iter().flat_map(|run| &run.0).all(|entry| {
             let header = entry.header();
             let log = witness.logs.get(&header.writer).map_or(&[][..], Vec::as_slice);
-            usize::try_from(header.seq).ok().and_then(|seq| log.get(seq)) == Some(&entry.id())
+            let held = usize::try_from(header.seq).ok().and_then(|seq| log.get(seq)) == Some(&entry.id());
+            held || goes_back(entry)
         }),
         Message::Held(logs, _) => logs.iter().all(|(writer, next)| *next <= held(writer)),
         Message::Frontier(marks) => marks.iter().all(|mark| mark.next == held(&mark.writer)),

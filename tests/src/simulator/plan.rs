@@ -170,9 +170,7 @@ impl Plan {
         self.planted = Some(planted);
         self.belonging = 300;
         match planted {
-            Planted::Rule(Rule::WriterReused) | Planted::ForkKept => {
-                self.troubles = vec![Trouble::Restore, Trouble::Copy];
-            }
+            Planted::ForkKept => self.troubles = vec![Trouble::Restore, Trouble::Copy],
             Planted::TicketTwice | Planted::YesForgotten => self.troubles = vec![Trouble::Crash],
             Planted::Rule(_) | Planted::CutTooLow | Planted::AsideServed => {}
             Planted::LostFlush => self.troubles = vec![Trouble::Crash],

@@ -13,6 +13,7 @@ use super::network::ConnectionId;
 use super::node::Promise;
 use super::plan::{Planted, Rule};
 use super::planted;
+use super::stored;
 use super::world::{Event, World};
 
 impl World {
@@ -238,6 +239,16 @@ impl World {
         }
     }
 
+    /// Whether a node put this entry aside, durably, and the other is the device that wrote it.
+    fn goes_back(&self, number: usize, peer: usize, entry: &Entry) -> bool {
+        let Some(replica) = self.nodes[number].replica.as_ref() else { return false };
+        let header = entry.header();
+        let Ok(held) = replica.space(&header.space) else { return false };
+        let enrolled = held.durable_charter().resolved().writers.get(&header.writer);
+        enrolled.is_some_and(|enrolled| enrolled.device == self.nodes[peer].device)
+            && stored::aside(replica.store(), header.space, header.writer, header.seq, entry.id()) == Ok(true)
+    }
+
     fn send(
         &mut self,
         connection: ConnectionId,
@@ -253,8 +264,10 @@ impl World {
             _ => message,
         };
         let school = self.nodes[number].school;
-        invariants::nothing_is_sent_before_it_is_durable(self.witnesses[number].spaces.get(&space), school, &message)?;
         let peer = self.network.get(connection).map_or(number, |c| c.ends[1 - side]);
+        let witness = self.witnesses[number].spaces.get(&space);
+        let goes_back = |entry: &Entry| self.goes_back(number, peer, entry);
+        invariants::nothing_is_sent_before_it_is_durable(witness, goes_back, school, &message)?;
         let held = self.nodes[number].replica.as_ref().and_then(|replica| replica.space(&space).ok());
         let belongs = held.is_some_and(|held| held.durable_charter().school_of(&self.nodes[peer].device).is_some());
         Violation::unless(belongs || matches!(message, Message::Bye(_)), "only_members_are_told_anything", || {

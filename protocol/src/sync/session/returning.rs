@@ -11,8 +11,11 @@ use crate::store::Store;
 use crate::sync::message::Run;
 
 impl Session {
-    /// Looks up what is to go back to the peer.
+    /// Looks up what is to go back to the peer, of what is durable.
     pub(super) fn find_returns<S: Store>(&mut self, space: &Space, replica: &Replica<S>) -> Result<(), Fault> {
+        if replica.is_staged() {
+            return Ok(());
+        }
         let writers = &space.charter().resolved().writers;
         let theirs = |writer: &WriterId| writers.get(writer).is_some_and(|enrolled| enrolled.device == self.peer);
         let new = |writer: &WriterId| !self.returned.contains_key(writer);
