@@ -62,7 +62,7 @@ fn a_hundred_members_converge_whatever_goes_wrong() {
 
 #[test]
 fn members_converge_whatever_forks() {
-    let seeds = number("STAFFROOM_SEEDS").map_or(20, |seeds| seeds.div_ceil(10));
+    let seeds = number("STAFFROOM_SEEDS").map_or(100, |seeds| seeds.div_ceil(10));
     let (counts, failure) = run_seeds(number("STAFFROOM_FIRST_SEED").unwrap_or(1), seeds, Plan::forking);
     report("forks", &counts, failure.as_ref());
     all_happened(&counts, ["stores put back", "machines copied", "forks", "entries restated"]);
