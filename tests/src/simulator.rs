@@ -22,7 +22,7 @@
 //! other for a while; in `Plan::forking`, stores are put back and machines run twice.
 //!
 //! What it does not do: no sockets, no redb (the store's own tests crash that), no hostile member
-//! but one that damages signatures and, in some runs, one that lies ([`liar`]).
+//! but one that damages signatures and, in some runs, one that lies (`liar`).
 
 mod acts;
 mod belonging;

@@ -2,7 +2,7 @@
 //!
 //! Front matter made for web sites has markup in its lines: `<a href="…">Our channel</a>`. Only what is
 //! plainly markup is taken out: known elements that also end, and those that need no end. "a < b" and
-//! "Using the <p> tag" stay as they are. This makes lines readable; it is not what keeps pages safe.
+//! "Using the `<p>` tag" stay as they are. This makes lines readable; it is not what keeps pages safe.
 
 /// Elements that occur in a line.
 const ELEMENTS: &[&str] = &[
@@ -230,7 +230,8 @@ mod tests {
 
     #[test]
     fn what_is_no_markup_stays() {
-        for line in ["a ≤ x < b", "Using the <p> tag", "< 3 >", "<unknown>x</unknown>", "<", "<a href=\"x", "&;&#;"] {
+        for line in ["a ≤ x < b", "Using the `<p>` tag", "< 3 >", "<unknown>x</unknown>", "<", "<a href=\"x", "&;&#;"]
+        {
             assert_eq!(plain(line), (line.to_owned(), None));
         }
     }
