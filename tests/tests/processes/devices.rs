@@ -147,6 +147,74 @@ fn a_laptop_that_a_partner_never_heard_of_presents_itself() {
     partner.stop();
 }
 
+/// What a home holds of every space: its frontier and charter.
+fn held(home: &Path) -> Vec<(Value, Value, Value)> {
+    let status = json(home, &["status"]);
+    let spaces = status["spaces"].as_array().expect("spaces").iter();
+    spaces.map(|space| (space["id"].clone(), space["frontier"].clone(), space["charter"].clone())).collect()
+}
+
+#[test]
+fn a_revoked_laptop_is_heard_in_no_space_of_its_school() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    let [hill, brook, laptop] = [at("hill"), at("brook"), at("laptop")];
+    set_up(&hill, "Hillside Primary");
+    set_up(&brook, "Brook Lane School");
+    let clusters = ["The Brook Cluster", "The Coast Cluster"];
+    let serving = Serving::start(&hill, &[]);
+    let partner = Serving::start(&brook, &[]);
+    for cluster in clusters {
+        json(&hill, &["cluster", "create", cluster]);
+        let invited = json(&hill, &["invite", "--cluster", cluster, "--no-confirm"]);
+        json(&brook, &["join", invited["ticket"].as_str().expect("a ticket")]);
+    }
+    let invited = json(&hill, &["device", "invite"]);
+    json(&laptop, &["device", "join", invited["ticket"].as_str().expect("a ticket")]);
+    // Offline first: both clusters and the school's own space, then in step.
+    let everywhere = ["The Brook Cluster", "The Coast Cluster", "school"];
+    for space in everywhere {
+        json(&laptop, &["new", "note", "--title", "Written on the train", "--to", space]);
+    }
+    let on_the_road = Serving::start(&laptop, &[]);
+    let here = |home: &Path, title: &str| titles(home).iter().filter(|found| *found == title).count();
+    until("all of it is at the server", || (here(&hill, "Written on the train") == 3).then_some(()));
+    until("and what is shared at the partner", || (here(&brook, "Written on the train") == 2).then_some(()));
+    until("the laptop is in step in all three spaces", || (held(&laptop) == held(&hill)).then_some(()));
+    let partners = |home: &Path| -> Vec<Value> {
+        let spaces = json(home, &["status"])["spaces"].as_array().cloned().expect("spaces");
+        spaces.iter().flat_map(|space| space["partners"].as_array().cloned().unwrap_or_default()).collect()
+    };
+    assert!(partners(&laptop).iter().all(|partner| partner["state"] == "in_step"), "{:?}", partners(&laptop));
+
+    let lost = device(&laptop);
+    json(&hill, &["device", "revoke", &lost]);
+    // Its sessions end, in every space, with everybody; nobody counts it among the partners.
+    until("nobody talks to the laptop", || {
+        partners(&laptop).iter().all(|partner| partner["state"] == "unheard").then_some(())
+    });
+    for home in [&hill, &brook] {
+        until("it is no partner", || partners(home).iter().all(|partner| partner["device"] != *lost).then_some(()));
+    }
+    for space in everywhere {
+        json(&laptop, &["new", "note", "--title", "After it was stolen", "--to", space]);
+    }
+    until("the server and the partner hold the same", || hold_the_same(&hill, &brook).then_some(()));
+    let before = [held(&hill), held(&brook)];
+    // It dials them, and is a stranger: they say so, and take nothing.
+    let asked = run(&laptop, &["--json", "sync", "--wait", "3"]);
+    assert_eq!(asked.status.code(), Some(6), "{}", String::from_utf8_lossy(&asked.stderr));
+    until("the partner names who came", || (!json(&brook, &["status"])["strangers"].is_null()).then_some(()));
+    assert_eq!([held(&hill), held(&brook)], before);
+    json(&hill, &["new", "note", "--title", "From the office", "--to", "The Coast Cluster"]);
+    until("the others go on", || (here(&brook, "From the office") == 1).then_some(()));
+    for home in [&hill, &brook] {
+        assert_eq!(here(home, "After it was stolen"), 0);
+        assert_eq!(json(home, &["verify"])["faults"], serde_json::json!([]));
+    }
+    drop((serving, partner, on_the_road));
+}
+
 /// Whether any file of a folder has these letters in it.
 fn contains(folder: &Path, letters: &str) -> bool {
     std::fs::read_dir(folder).expect("a folder").any(|entry| {
