@@ -26,7 +26,7 @@ pub(crate) struct Sheet {
     pub(crate) reach: Vec<String>,
 }
 
-/// What it is for, how it is used, where it is kept: a heading and sentences each.
+/// What it is for, how it is used, where it is kept: a heading and sentences each, commands in backticks.
 const TOLD: [(&str, &[&str]); 3] = [
     (
         "What this sheet is for",
@@ -38,10 +38,10 @@ const TOLD: [(&str, &[&str]); 3] = [
     (
         "How to use it",
         &[
-            "On a new machine, with the full address of a partner's node:  share key recover --from ADDRESS",
-            "Then end the lost machine:  share device list,  share device revoke DEVICE --code",
-            "If somebody else may have seen the code:  share key rotate --sheet FILE. It makes a new sheet, and this one void.",
-            "Once a year, to see that the paper still counts:  share key sheet",
+            "On a new machine, with the full address of a partner's node: `share key recover --from ADDRESS`. With a backup: `share restore FILE` instead.",
+            "Then end the lost machine: `share device list`, `share device revoke DEVICE --code`",
+            "If somebody else may have seen the code: `share key rotate --sheet FILE`. It makes a new sheet, and this one void.",
+            "Once a year, to see that the paper still counts: `share key sheet`",
         ],
     ),
     (
@@ -80,7 +80,7 @@ impl Sheet {
         for (heading, sentences) in TOLD {
             text.push_str(&format!("\n{heading}\n"));
             for sentence in sentences {
-                text.push_str(&format!("  - {sentence}\n"));
+                text.push_str(&format!("  - {}\n", sentence.replace('`', "")));
             }
         }
         text.push('\n');
@@ -99,13 +99,13 @@ impl Sheet {
             .iter()
             .map(|(heading, sentences)| {
                 let items: String =
-                    sentences.iter().map(|sentence| format!("<li>{}</li>", escaped(sentence))).collect();
+                    sentences.iter().map(|sentence| format!("<li>{}</li>", with_commands(sentence))).collect();
                 format!("<h2>{heading}</h2>\n<ul>{items}</ul>\n")
             })
             .collect();
         let lines: String = LINES.iter().map(|line| format!("<p class=\"line\"><span>{line}</span></p>\n")).collect();
         format!(
-            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>Recovery sheet: {name}</title>\n\
+            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n<title>Recovery sheet: {name}</title>\n\
              <style>\n{STYLE}</style>\n</head>\n<body>\n<h1>Staffroom recovery sheet</h1>\n<p class=\"code\">{code}</p>\n\
              <dl>\n{facts}</dl>\n<h2>{NOTE}</h2>\n<ul>{reach}<li class=\"blank\"></li></ul>\n{told}{lines}</body>\n</html>\n",
             name = escaped(&one_line(&self.name)),
@@ -148,9 +148,20 @@ body { font: 11pt/1.4 Georgia, serif; color: #000; background: #fff; max-width: 
 h1 { font-size: 18pt; margin: 0 0 6mm; }\nh2 { font-size: 12pt; margin: 5mm 0 1mm; }\n\
 .code { font: 700 17pt/1.6 ui-monospace, monospace; border: 0.6mm solid #000; padding: 4mm; text-align: center; }\n\
 dl { display: grid; grid-template-columns: 40mm 1fr; margin: 4mm 0; }\ndt { font-weight: 700; }\n\
-dd { margin: 0; overflow-wrap: anywhere; }\nul { margin: 0; padding-left: 6mm; }\ncode { font-size: 9pt; overflow-wrap: anywhere; }\n\
-.blank { height: 7mm; border-bottom: 0.2mm solid #000; }\n\
+dd { margin: 0; overflow-wrap: anywhere; }\nul { margin: 0; padding-left: 6mm; }\ncode { font: 9.5pt ui-monospace, monospace; overflow-wrap: anywhere; }\n\
+.command { white-space: nowrap; }\n@media screen { body { padding: 6mm 5mm; } }\n\
+.blank { height: 7mm; border-bottom: 0.2mm solid #000; list-style: none; }\n\
 .line { border-bottom: 0.2mm solid #000; margin: 9mm 0 0; }\n.line span { font-size: 9pt; }\n";
+
+/// A sentence as HTML, what stands in backticks as a command.
+fn with_commands(sentence: &str) -> String {
+    let parts = sentence.split('`').map(escaped).enumerate();
+    let part = |(n, part): (usize, String)| match n % 2 {
+        0 => part,
+        _ => format!("<code class=\"command\">{part}</code>"),
+    };
+    parts.map(part).collect()
+}
 
 /// Text as HTML.
 fn escaped(text: &str) -> String {

@@ -108,6 +108,18 @@ pub(crate) fn encode<T: serde::Serialize>(thing: &T) -> Vec<u8> {
     postcard::to_allocvec(thing).expect("writing to memory does not fail")
 }
 
+/// Decodes what [`encode`] wrote, of at most so many bytes.
+pub(crate) fn decode_within<'de, T: serde::Deserialize<'de>>(
+    bytes: &'de [u8],
+    what: &'static str,
+    most: usize,
+) -> Result<T, Fault> {
+    if bytes.len() > most {
+        return Err(Fault::TooLarge { what, most: most as u64 });
+    }
+    decode(bytes, what)
+}
+
 /// Decodes what [`encode`] wrote: all of it, nothing after it.
 pub(crate) fn decode<'de, T: serde::Deserialize<'de>>(bytes: &'de [u8], what: &'static str) -> Result<T, Fault> {
     match postcard::take_from_bytes(bytes) {

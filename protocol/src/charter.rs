@@ -16,6 +16,7 @@ mod operation;
 mod proposals;
 mod resolve;
 mod role;
+mod text;
 mod ticket;
 mod words;
 

@@ -1,17 +1,15 @@
 //! How a further machine comes to act for a school: with a ticket of one that does (§3.9), or with
 //! the school's sheet (§3.10).
-//!
-//! The text of a device's ticket is `staffroomdevice1` and base32 of: the ticket in postcard, then 4
-//! check bytes.
 
 use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
-use crate::id::{self, DeviceId, SchoolId, TicketId};
+use crate::hash;
+use crate::id::{DeviceId, SchoolId, TicketId};
 use crate::identity::{self, Domain, SecretKey, Signature};
 use crate::time::Millis;
-use crate::{bytes, hash, limits};
 
+use super::text;
 use super::ticket::NotATicket;
 
 const PREFIX: &str = "staffroomdevice1";
@@ -34,26 +32,11 @@ pub struct DeviceTicket {
 impl DeviceTicket {
     /// The text to type on the other machine.
     pub fn to_text(&self) -> String {
-        let mut bytes = bytes::encode(self);
-        let check = hash::TICKET_CHECK.hash(&[&bytes]);
-        bytes.extend_from_slice(&check[..4]);
-        format!("{PREFIX}{}", id::to_text(&bytes))
+        text::write(PREFIX, self)
     }
     /// Reads what [`Self::to_text`] wrote; white space and case do not matter.
     pub fn parse(text: &str) -> Result<Self, NotATicket> {
-        if text.len() > 4 * limits::JOIN_FRAME {
-            return Err(NotATicket);
-        }
-        let plain: String = text.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_ascii_lowercase();
-        let bytes = plain.strip_prefix(PREFIX).and_then(id::from_text).ok_or(NotATicket)?;
-        let (bytes, check) = bytes.split_at_checked(bytes.len().saturating_sub(4)).ok_or(NotATicket)?;
-        if hash::TICKET_CHECK.hash(&[bytes])[..4] != *check {
-            return Err(NotATicket);
-        }
-        let ticket: Self = bytes::decode(bytes, "ticket").map_err(|_| NotATicket)?;
-        let bounded = ticket.addresses.len() <= limits::ADDRESSES
-            && ticket.addresses.iter().all(|address| address.len() <= limits::ADDRESS);
-        if bounded { Ok(ticket) } else { Err(NotATicket) }
+        text::read(PREFIX, text).filter(|ticket: &Self| text::bounded(&ticket.addresses)).ok_or(NotATicket)
     }
     /// The name of a ticket that does not give its secret away; never that of a school's ticket.
     pub fn id_of(secret: &[u8; 16]) -> TicketId {

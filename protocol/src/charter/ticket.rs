@@ -1,18 +1,14 @@
 //! Invitations: a ticket is text; who holds it may join once (§3.9).
-//!
-//! The text is `staffroom1` and base32 of: the ticket in postcard, then 4 check bytes, so that a
-//! ticket that was copied badly is told from one that admits nobody.
 
 use serde::{Deserialize, Serialize};
 
 use super::missing::Missing;
 use super::role::Role;
+use super::text;
 use super::words::{Nonce, Words};
-use crate::bytes;
 use crate::hash;
-use crate::id::{self, DecisionId, DeviceId, SchoolId, SpaceId, TicketId};
+use crate::id::{DecisionId, DeviceId, SchoolId, SpaceId, TicketId};
 use crate::identity::IdentityChain;
-use crate::limits;
 use crate::time::Millis;
 
 const PREFIX: &str = "staffroom1";
@@ -46,26 +42,12 @@ pub struct NotATicket;
 impl Ticket {
     /// The text to hand over.
     pub fn to_text(&self) -> String {
-        let mut bytes = bytes::encode(self);
-        let check = hash::TICKET_CHECK.hash(&[&bytes]);
-        bytes.extend_from_slice(&check[..4]);
-        format!("{PREFIX}{}", id::to_text(&bytes))
+        text::write(PREFIX, self)
     }
     /// Reads what [`Self::to_text`] wrote; white space and case do not matter.
     pub fn parse(text: &str) -> Result<Self, NotATicket> {
-        if text.len() > 4 * limits::JOIN_FRAME {
-            return Err(NotATicket);
-        }
-        let plain: String = text.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_ascii_lowercase();
-        let bytes = plain.strip_prefix(PREFIX).and_then(id::from_text).ok_or(NotATicket)?;
-        let (bytes, check) = bytes.split_at_checked(bytes.len().saturating_sub(4)).ok_or(NotATicket)?;
-        if hash::TICKET_CHECK.hash(&[bytes])[..4] != *check {
-            return Err(NotATicket);
-        }
-        let ticket: Self = bytes::decode(bytes, "ticket").map_err(|_| NotATicket)?;
-        let bounded = ticket.addresses.len() <= limits::ADDRESSES
-            && ticket.addresses.iter().all(|address| address.len() <= limits::ADDRESS);
-        if bounded && ticket.school.rights(&ticket.device).is_some() { Ok(ticket) } else { Err(NotATicket) }
+        let holds = |ticket: &Self| text::bounded(&ticket.addresses) && ticket.school.rights(&ticket.device).is_some();
+        text::read(PREFIX, text).filter(holds).ok_or(NotATicket)
     }
     /// The name of a ticket that does not give its secret away.
     pub fn id_of(secret: &[u8; 16]) -> TicketId {

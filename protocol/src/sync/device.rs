@@ -88,22 +88,14 @@ impl SpacePart {
     }
     /// Reads a frame of at most [`limits::FRAME`] bytes.
     pub fn parse(frame: &[u8]) -> Result<Self, Fault> {
-        if frame.len() > limits::FRAME {
-            return Err(Fault::TooLarge { what: "part of a charter", most: limits::FRAME as u64 });
-        }
-        bytes::decode(frame, "part of a charter")
+        bytes::decode_within(frame, "part of a charter", limits::FRAME)
     }
 }
 
 impl Joined {
     /// Reads the answer to a `DeviceAsk`: at most [`limits::DEVICE_PARTS`] parts follow.
     pub fn of_device(frame: &[u8]) -> Result<Self, Fault> {
-        match bytes::decode(frame, "Joined")? {
-            Self::Admitted(parts) if parts > limits::DEVICE_PARTS => {
-                Err(Fault::TooLarge { what: "charter", most: u64::from(limits::DEVICE_PARTS) })
-            }
-            joined => Ok(joined),
-        }
+        Self::of_parts(frame, limits::DEVICE_PARTS)
     }
 }
 
@@ -114,9 +106,6 @@ impl IdentityChain {
     }
     /// Reads a frame of at most [`limits::FRAME`] bytes.
     pub fn parse(frame: &[u8]) -> Result<Self, Fault> {
-        if frame.len() > limits::FRAME {
-            return Err(Fault::TooLarge { what: "identity chain", most: limits::FRAME as u64 });
-        }
-        bytes::decode(frame, "identity chain")
+        bytes::decode_within(frame, "identity chain", limits::FRAME)
     }
 }

@@ -78,11 +78,11 @@ impl Joined {
     }
     /// Reads the frame. More than [`limits::JOIN_PARTS`] parts are refused.
     pub fn parse(frame: &[u8]) -> Result<Self, Fault> {
-        let joined = bytes::decode(frame, "Joined")?;
-        match joined {
-            Self::Admitted(parts) if parts > limits::JOIN_PARTS => {
-                Err(Fault::TooLarge { what: "charter", most: u64::from(limits::JOIN_PARTS) })
-            }
+        Self::of_parts(frame, limits::JOIN_PARTS)
+    }
+    pub(super) fn of_parts(frame: &[u8], most: u32) -> Result<Self, Fault> {
+        match bytes::decode(frame, "Joined")? {
+            Self::Admitted(parts) if parts > most => Err(Fault::TooLarge { what: "charter", most: most.into() }),
             joined => Ok(joined),
         }
     }
@@ -95,10 +95,7 @@ impl Missing {
     }
     /// Reads a part of at most [`limits::FRAME`] bytes.
     pub fn parse(frame: &[u8]) -> Result<Self, Fault> {
-        if frame.len() > limits::FRAME {
-            return Err(Fault::TooLarge { what: "part of a charter", most: limits::FRAME as u64 });
-        }
-        bytes::decode(frame, "part of a charter")
+        bytes::decode_within(frame, "part of a charter", limits::FRAME)
     }
     /// Appends a later part.
     pub fn append(&mut self, part: Self) {

@@ -8,6 +8,7 @@ use staffroom_protocol::fault::Fault;
 use staffroom_protocol::id::SpaceId;
 use staffroom_protocol::time::Millis;
 
+use crate::charter_world::permute;
 use crate::schools::{School, admit, school, share, talk};
 
 /// A cluster of `n` schools, admitted by stewards in turn.
@@ -49,17 +50,6 @@ fn every_order_of_operations_resolves_to_the_same() {
         let operations = order.iter().map(|n| &parts.operations[*n]);
         assert_eq!(&resolve(&parts.decisions, operations, charter.identities(), &BTreeMap::new()), expected);
     });
-}
-
-fn permute(order: &mut Vec<usize>, from: usize, visit: &mut dyn FnMut(&[usize])) {
-    if from == order.len() {
-        return visit(order);
-    }
-    for at in from..order.len() {
-        order.swap(from, at);
-        permute(order, from + 1, visit);
-        order.swap(from, at);
-    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use staffroom_protocol::charter::{Body, Charter, Missing, Resolved, Role};
 use staffroom_protocol::fault::Fault;
 use staffroom_protocol::replica::End;
 
-use crate::charter_world::{Party, chain, cluster, level, units, writer};
+use crate::charter_world::{Party, chain, cluster, level, permute, units, writer};
 
 /// Lets acts that happened apart arrive in every order at a school that holds `common`; what cannot
 /// be held yet is offered again. All orders must come to the same, and to what the parties have after
@@ -36,17 +36,6 @@ fn in_every_order(common: &Charter, parties: &mut [Party]) -> Resolved {
     });
     assert_eq!(orders, (1..=all.len()).product::<usize>());
     expected.1
-}
-
-fn permute(order: &mut Vec<usize>, from: usize, visit: &mut dyn FnMut(&[usize])) {
-    if from == order.len() {
-        return visit(order);
-    }
-    for at in from..order.len() {
-        order.swap(from, at);
-        permute(order, from + 1, visit);
-        order.swap(from, at);
-    }
 }
 
 fn cut(next: u64) -> End {

@@ -212,3 +212,15 @@ pub(crate) fn units(parties: &[Party]) -> Vec<Missing> {
     };
     decided.chain(operated).map(unit).collect()
 }
+
+/// Visits every order of the places from `from` on.
+pub(crate) fn permute(order: &mut Vec<usize>, from: usize, visit: &mut dyn FnMut(&[usize])) {
+    if from == order.len() {
+        return visit(order);
+    }
+    for at in from..order.len() {
+        order.swap(from, at);
+        permute(order, from + 1, visit);
+        order.swap(from, at);
+    }
+}
