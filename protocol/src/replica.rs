@@ -12,6 +12,7 @@ mod govern;
 mod identity;
 mod join;
 mod record;
+mod refusals;
 mod restate;
 mod rows;
 mod space;
@@ -94,6 +95,8 @@ pub struct Replica<S> {
     packer: rows::Packer,
     /// Words of ours that a cut took away, until they are set again in the same batch.
     lost_words: Vec<(SpaceId, restate::Words)>,
+    /// Schools that this node does not talk to, and until when.
+    refusals: BTreeMap<SchoolId, Millis>,
     /// Records of which more is staged than what they are.
     stale: BTreeSet<(SpaceId, RecordId)>,
     /// Spaces in which entries of ours came back that partners had put aside.
@@ -116,6 +119,7 @@ impl<S: Store> Replica<S> {
             next_log: 0,
             packer: rows::Packer::default(),
             lost_words: Vec::new(),
+            refusals: BTreeMap::new(),
             stale: BTreeSet::new(),
             came_back: BTreeSet::new(),
             failed: None,
@@ -125,6 +129,7 @@ impl<S: Store> Replica<S> {
             charter.admit(whole)?;
             replica.spaces.insert(space, Space::durable(charter, &replica.me));
         }
+        replica.open_refusals()?;
         replica.open_writers()?;
         replica.read_own_identity()?;
         replica.open_forks()?;

@@ -56,6 +56,8 @@ pub enum Table {
     Profiles,
     /// space ‖ record → how many of its changes are held and not in force (4), where any are. A cache.
     Quarantine,
+    /// school → until when this node refuses to talk to it (8), all ones for good.
+    Refusals,
     /// ticket → an invitation that this node issued.
     Invitations,
     /// ticket → an invitation of a further device that this node issued.
@@ -66,7 +68,7 @@ pub enum Table {
 
 impl Table {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Decisions,
         Self::Operations,
         Self::Identities,
@@ -87,6 +89,7 @@ impl Table {
         Self::Sources,
         Self::Profiles,
         Self::Quarantine,
+        Self::Refusals,
         Self::Invitations,
         Self::DeviceInvitations,
         Self::Joins,
@@ -117,6 +120,7 @@ impl Table {
             Self::Sources => "sources-1",
             Self::Profiles => "profiles-1",
             Self::Quarantine => "quarantine-1",
+            Self::Refusals => "refusals-1",
             Self::Invitations => "invitations-1",
             Self::DeviceInvitations => "device-invitations-1",
             Self::Joins => "joins-1",

@@ -110,7 +110,7 @@ fn caught(planted: Planted) {
         Planted::TicketTwice => &["tickets_admit_whom_they_should", "one_ticket_admits_one_school"],
         Planted::AsideServed => &["nothing_is_sent_before_it_is_durable"],
         Planted::YesForgotten => &["votes_are_never_lost"],
-        Planted::ForkKept => &["forks_are_known_to_all", "all_members_agree_in_time"],
+        Planted::ForkKept => &["forks_are_known_to_all", "all_members_agree_in_time", "in_step_is_true"],
     };
     assert!(expected.contains(&failure.invariant), "{failure:?}");
 }

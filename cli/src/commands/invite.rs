@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 use qrcode::render::unicode::Dense1x2;
 use qrcode::{EcLevel, QrCode};
 use serde_json::json;
-use staffroom_node::api::{Answer, Request};
+use staffroom_node::api::{Answer, Failure, Request};
 use staffroom_protocol::charter::Role;
 
 use crate::context::Context;
@@ -50,11 +50,15 @@ impl Admitted {
     }
 }
 
+/// A length of time.
+pub(super) fn seconds(text: &str) -> Result<u64, Failure> {
+    let wrong = || usage(format!("{text:?} is not a length of time")).hint("write it as 7d, 12h or 30m");
+    when::duration(text).ok_or_else(wrong)
+}
+
 impl Invite {
     pub(super) fn run(&self, context: &Context) -> Done {
-        let expires_in = when::duration(&self.expires).ok_or_else(|| {
-            usage(format!("{:?} is not a length of time", self.expires)).hint("write it as 7d, 12h or 30m")
-        })?;
+        let expires_in = seconds(&self.expires)?;
         let role = self.role.role();
         let request = Request::Invite { cluster: self.cluster.clone(), role, expires_in, confirm: !self.no_confirm };
         let Answer::Ticket { ticket, expires, space } = context.client()?.ask(request)? else {

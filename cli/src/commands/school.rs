@@ -6,10 +6,11 @@ use staffroom_node::api::{Answer, Proposal, Request};
 
 use super::cluster::{chosen, clusters, role};
 use super::decision::propose;
-use super::invite::Admitted;
+use super::invite::{Admitted, seconds};
 use crate::context::Context;
 use crate::failure::{Done, not_yet, unexpected};
 use crate::output::one_line;
+use crate::when;
 
 /// List the schools of a cluster, confirm who waits, change roles, remove
 #[derive(Subcommand)]
@@ -42,12 +43,21 @@ pub(crate) enum School {
         #[arg(required = true)]
         words: Vec<String>,
     },
-    /// Refuse a school that waits; its ticket admits nobody any more
-    #[command(after_help = "Example:\n  share school refuse \"Northgate Academy\"")]
+    /// Refuse a school that waits, whose ticket then admits nobody; or stop talking to a partner
+    #[command(after_help = "Examples:\n  share school refuse \"Northgate Academy\"\n  \
+        share school refuse \"Northgate Academy\" --for 7d\n  share school refuse \"Northgate Academy\" --end\n\n\
+        Not talking to a partner is up to this node alone: it still belongs, and what it shares comes through\n\
+        others. To end that a school belongs: share school remove.")]
     Refuse {
         /// Its name, its four words or the start of its id
         #[arg(required = true)]
         school: Vec<String>,
+        /// How long not to talk to a partner: 7d, 12h, 30m; for good where nothing is said
+        #[arg(long = "for", value_name = "TIME")]
+        time: Option<String>,
+        /// Talk to a partner again
+        #[arg(long, conflicts_with = "time")]
+        end: bool,
     },
     /// Take rights from a school: a steward becomes a contributor, or anyone a reader
     #[command(after_help = "Example:\n  share school demote \"Northgate Academy\" --to reader\n\n\
@@ -131,16 +141,33 @@ impl School {
                 let (school, space) = (one_line(&school.name), one_line(&space.name));
                 out.remark(&format!("{school} belongs to {space} now, as a {}.", role(admitted)))
             }
-            Self::Refuse { school } => {
-                let request = Request::Refuse { school: school.join(" ") };
-                let Answer::Refused { school, space } = context.client()?.ask(request)? else {
-                    return Err(unexpected().into());
-                };
-                out.json(&json!({ "school": school, "space": space }))?;
-                out.remark(&format!("{} is refused. Its ticket admits nobody any more.", one_line(&school.name)))
-            }
+            Self::Refuse { school, time, end } => refuse(context, school.join(" "), time.as_deref(), *end),
             Self::Admit(words) => later("admit", words),
         }
+    }
+}
+
+fn refuse(context: &Context, school: String, time: Option<&str>, end: bool) -> Done {
+    let time = time.map(seconds).transpose()?;
+    let request = if end { Request::EndRefusal { school } } else { Request::Refuse { school, time } };
+    let out = &context.out;
+    match context.client()?.ask(request)? {
+        Answer::Refused { school, space } => {
+            out.json(&json!({ "school": school, "space": space }))?;
+            out.remark(&format!("{} is refused. Its ticket admits nobody any more.", one_line(&school.name)))
+        }
+        Answer::Refusal { school, refused, until } => {
+            out.json(&json!({ "school": school, "refused": refused, "until": until.map(when::rfc3339) }))?;
+            let name = one_line(&school.name);
+            out.remark(&match (refused, until) {
+                (false, _) => format!("This node talks to {name} again."),
+                (true, None) => format!("This node talks to {name} no more."),
+                (true, Some(until)) => {
+                    format!("This node talks to {name} no more, until {}.", when::moment(until, &when::now()))
+                }
+            })
+        }
+        _ => Err(unexpected().into()),
     }
 }
 

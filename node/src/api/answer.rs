@@ -81,7 +81,16 @@ pub enum Answer {
         /// As what.
         role: Role,
     },
-    /// To [`Refuse`](super::Request::Refuse).
+    /// To [`Refuse`](super::Request::Refuse) and [`EndRefusal`](super::Request::EndRefusal) of a partner.
+    Refusal {
+        /// The partner.
+        school: Named<SchoolId>,
+        /// Whether it is refused now.
+        refused: bool,
+        /// Until when, milliseconds since 1970; for good where nothing is said.
+        until: Option<u64>,
+    },
+    /// To [`Refuse`](super::Request::Refuse) of a school that waits.
     Refused {
         /// Who does not wait any more.
         school: Named<SchoolId>,

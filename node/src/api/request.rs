@@ -72,9 +72,16 @@ pub enum Request {
         /// As a person typed them.
         words: String,
     },
-    /// Refuses a school that waits.
+    /// Refuses a school that waits; or does not talk to a partner.
     Refuse {
         /// Its name, its words or the start of its id.
+        school: String,
+        /// A partner for so many seconds; for good where nothing is said.
+        time: Option<u64>,
+    },
+    /// Talks to a partner again.
+    EndRefusal {
+        /// Its name or the start of its id.
         school: String,
     },
     /// The devices of this school.

@@ -3,7 +3,7 @@
 use staffroom_protocol::catalogue::Catalogue;
 use staffroom_protocol::charter::{Missing, Redeemed, Redemption, Ticket};
 use staffroom_protocol::fault::Fault;
-use staffroom_protocol::id::{DeviceId, SpaceId};
+use staffroom_protocol::id::{DeviceId, SchoolId, SpaceId};
 use staffroom_protocol::sync::{Input, Session};
 use tokio::sync::oneshot;
 
@@ -97,15 +97,17 @@ impl Desk {
         }
     }
 
-    /// Every other device of every member school, ours too, of each space.
+    /// Every other device of every member school, ours too, of each space; without those of schools that
+    /// this node refuses.
     pub(super) fn partnerships(&self) -> Vec<Partnership> {
-        let ours = self.replica.device();
+        let (ours, now) = (self.replica.device(), wall_clock());
         let mut all = Vec::new();
         let Ok(snapshot) = self.snapshots.take() else { return all };
         let catalogue = Catalogue(&snapshot);
         for (id, space) in self.replica.spaces() {
             let charter = space.durable_charter();
-            for school in charter.resolved().members.keys() {
+            let talks = |school: &&SchoolId| self.replica.refusal(school, now).is_none();
+            for school in charter.resolved().members.keys().filter(talks) {
                 let addresses = || -> Vec<String> {
                     let profile = catalogue.profile(id, school).ok().flatten();
                     profile.map(|card| card.set("addresses").to_vec()).unwrap_or_default()

@@ -37,7 +37,8 @@ pub(super) fn answer(desk: &mut Desk, request: Request) -> Result<Answer, Failur
             waiting::invite(desk, cluster.as_deref(), role, expires_in, confirm)
         }
         Request::Confirm { words } => waiting::confirm(desk, &words),
-        Request::Refuse { school } => waiting::refuse(desk, &school),
+        Request::Refuse { school, time } => waiting::refuse(desk, &school, time),
+        Request::EndRefusal { school } => waiting::end_refusal(desk, &school),
         Request::Propose { cluster, proposal } => deciding::propose(desk, cluster.as_deref(), &proposal),
         Request::Vote { id, yes } => deciding::vote(desk, &id, yes),
         Request::Decisions { cluster, all } => deciding::list(desk, cluster.as_deref(), all).map(Answer::Decisions),

@@ -7,10 +7,11 @@ use staffroom_protocol::id::{DeviceId, SchoolId, SpaceId};
 use staffroom_protocol::record::Card;
 use staffroom_protocol::replica::Space;
 use staffroom_protocol::store::{Read as _, Table};
+use staffroom_protocol::time::Millis;
 
 use super::desk::Desk;
 use super::names::{failed, record, school_name, space, space_name};
-use super::waiting;
+use super::{waiting, wall_clock};
 use crate::api::{
     Cluster, Failure, Filter, Member, Named, Partner, PartnerState, Record, SpaceStatus, Status, StoreStatus, Summary,
 };
@@ -112,7 +113,8 @@ fn partner(desk: &Desk, snapshot: &Snapshot, space: &Space, school: &SchoolId, d
         let missing = standing.we_lack.saturating_add(standing.they_lack);
         Partner { school, device, state, missing, last_heard, error: None, refused: peer.refused }
     } else {
-        let why = peer.error.unwrap_or_else(|| {
+        let refused = desk.replica.refusal(&school.id, wall_clock()).map(refused_here);
+        let why = refused.or(peer.error).unwrap_or_else(|| {
             if desk.listen.is_empty() { "this node is not running" } else { "no address of it is known yet" }.to_owned()
         });
         Partner {
@@ -125,6 +127,12 @@ fn partner(desk: &Desk, snapshot: &Snapshot, space: &Space, school: &SchoolId, d
             refused: peer.refused,
         }
     }
+}
+
+/// That a person here refuses a partner.
+fn refused_here(until: Millis) -> String {
+    let until = i64::try_from(until.0).ok().and_then(|until| jiff::Timestamp::from_millisecond(until).ok());
+    until.map_or_else(|| "refused here".to_owned(), |until| format!("refused here until {until:.0}"))
 }
 
 /// The clusters, each with its members.

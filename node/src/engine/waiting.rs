@@ -2,11 +2,11 @@
 
 use staffroom_protocol::charter::{NotWords, Role, Waiting, Words};
 use staffroom_protocol::fault::Fault;
-use staffroom_protocol::id::IdPrefix;
+use staffroom_protocol::id::{IdPrefix, SchoolId};
 use staffroom_protocol::identity::Rights;
 
 use super::desk::Desk;
-use super::names::{failed, reachable, space, space_name};
+use super::names::{failed, member, reachable, space, space_name};
 use super::wall_clock;
 use crate::api::{Answer, Code, Failure, Named, WaitingSchool};
 
@@ -54,7 +54,7 @@ pub(super) fn told(waiting: &Waiting) -> WaitingSchool {
     }
 }
 
-fn named(waiting: &Waiting) -> Named<staffroom_protocol::id::SchoolId> {
+fn named(waiting: &Waiting) -> Named<SchoolId> {
     let name = if waiting.name.trim().is_empty() { waiting.school.short() } else { waiting.name.clone() };
     Named { id: waiting.school, name }
 }
@@ -76,8 +76,8 @@ pub(super) fn confirm(desk: &mut Desk, said: &str) -> Result<Answer, Failure> {
     Ok(Answer::Confirmed { school, space, role: waiting.role })
 }
 
-/// Refuses a school that waits, by its words, its name, or the start of its id.
-pub(super) fn refuse(desk: &mut Desk, asked: &str) -> Result<Answer, Failure> {
+/// Refuses a school that waits, by its words, its name, or the start of its id; or a partner.
+pub(super) fn refuse(desk: &mut Desk, asked: &str, time: Option<u64>) -> Result<Answer, Failure> {
     let all = all(desk)?;
     let (words, prefix) = (asked.parse().ok(), IdPrefix::parse(asked).ok().filter(|_| asked.len() >= 4));
     let meant = |waiting: &&Waiting| {
@@ -87,7 +87,14 @@ pub(super) fn refuse(desk: &mut Desk, asked: &str) -> Result<Answer, Failure> {
     };
     let waiting = match all.iter().filter(meant).collect::<Vec<_>>()[..] {
         [one] => one,
-        [] => return Err(hints(Failure::new(Code::NotFound, format!("no school called {asked:?} waits")), &all)),
+        [] => match partner(desk, asked) {
+            Ok(school) => return refuse_partner(desk, school, time),
+            Err(failure) if failure.code == Code::NotFound => {
+                let failure = Failure::new(Code::NotFound, format!("no school called {asked:?} waits or is a partner"));
+                return Err(hints(failure, &all));
+            }
+            Err(failure) => return Err(failure),
+        },
         _ => {
             return Err(Failure::new(Code::Usage, format!("more than one school that waits is called {asked:?}"))
                 .hint("say its four words instead, or the start of its id: share status --json"));
@@ -96,6 +103,43 @@ pub(super) fn refuse(desk: &mut Desk, asked: &str) -> Result<Answer, Failure> {
     desk.replica.refuse(waiting.ticket).map_err(over)?;
     desk.decided.push(waiting.ticket);
     Ok(Answer::Refused { school: named(waiting), space: space_name(&desk.replica, waiting.space) })
+}
+
+/// The partner of that name, in any of our spaces.
+fn partner(desk: &Desk, asked: &str) -> Result<Named<SchoolId>, Failure> {
+    let snapshot = desk.snapshot()?;
+    let nobody = || Failure::new(Code::NotFound, format!("no partner is called {asked:?}"));
+    let mut found = Err(nobody().hint("share school list shows them"));
+    for (id, space) in desk.replica.spaces() {
+        match member(&snapshot, *id, space.charter().resolved(), asked) {
+            Ok(school) => return Ok(school),
+            Err(failure) if failure.code != Code::NotFound => found = Err(failure),
+            Err(_) => {}
+        }
+    }
+    found
+}
+
+fn refuse_partner(desk: &mut Desk, school: Named<SchoolId>, time: Option<u64>) -> Result<Answer, Failure> {
+    if school.id == desk.replica.school() {
+        return Err(
+            Failure::new(Code::Usage, "that is our own school").hint("end a machine of ours: share device revoke")
+        );
+    }
+    let until = time.map(|seconds| wall_clock().plus(seconds.saturating_mul(1000)));
+    desk.replica.refuse_school(school.id, until).map_err(failed)?;
+    Ok(Answer::Refusal { school, refused: true, until: until.map(|until| until.0) })
+}
+
+/// Talks to a partner again.
+pub(super) fn end_refusal(desk: &mut Desk, asked: &str) -> Result<Answer, Failure> {
+    let school = partner(desk, asked)?;
+    if !desk.replica.end_refusal(school.id).map_err(failed)? {
+        return Err(
+            Failure::new(Code::NotFound, format!("{} is not refused", school.name)).hint("share status shows who is")
+        );
+    }
+    Ok(Answer::Refusal { school, refused: false, until: None })
 }
 
 /// Someone was decided about in the meantime, or the charter does not allow it.

@@ -144,6 +144,21 @@ impl<S: Store> Replica<S> {
         self.staged.put(Table::Aside, key, [&[u8::from(said)], entry.signed_bytes(), &payload].concat());
     }
 
+    /// Puts an entry aside that came from elsewhere, unless it lies there with all it has: its words may
+    /// have been said again. Whether it is new.
+    pub(super) fn keep_aside(&mut self, entry: &Verified) -> Result<bool, Fault> {
+        let row = self.reader().get(Table::Aside, &Self::aside_key(entry))?;
+        let is_new = match row {
+            None => true,
+            // The header alone was put aside with the evidence.
+            Some(row) => row.len() <= 1 + crate::log::SIGNED_HEADER && entry.payload().is_some(),
+        };
+        if is_new {
+            self.stage_aside(entry, false);
+        }
+        Ok(is_new)
+    }
+
     /// What was put aside of a log, in order; each with whether its words were set again.
     pub(crate) fn aside(&self, space: SpaceId, writer: &WriterId) -> Result<Vec<(Verified, bool)>, Fault> {
         let prefix = join_ids(&space.0, &writer.0);
@@ -234,7 +249,7 @@ impl<S: Store> Replica<S> {
         let header = entry.header();
         if let Some(fork) = Fork::of(held, entry) {
             self.admit_fork(&fork)?;
-            self.stage_aside(entry, false);
+            self.keep_aside(entry)?;
         }
         Ok(Fault::Fork { writer: header.writer, seq: header.seq })
     }

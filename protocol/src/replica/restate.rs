@@ -191,11 +191,8 @@ impl<S: Store> Replica<S> {
     /// next flush.
     pub(super) fn take_returned(&mut self, entry: &Verified) -> Result<(), Fault> {
         let header = entry.header();
-        // The header alone was put aside with the evidence, perhaps.
-        let row = self.reader().get(Table::Aside, &Self::aside_key(entry))?;
-        let known = row.is_some_and(|row| row.len() > 1 + crate::log::SIGNED_HEADER);
-        if !known && entry.payload().is_some() && self.own_lives(header.space)?.contains(&header.writer) {
-            self.stage_aside(entry, false);
+        let ours = entry.payload().is_some() && self.own_lives(header.space)?.contains(&header.writer);
+        if ours && self.keep_aside(entry)? {
             self.came_back.insert(header.space);
         }
         Ok(())

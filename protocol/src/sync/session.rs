@@ -213,6 +213,12 @@ impl Session {
             return Vec::new();
         }
         let mut out = Vec::new();
+        if replica.refuses(&self.space, &self.peer, now) {
+            self.ended = true;
+            // The same as for a space that does not exist.
+            let why = Fault::NoSuchSpace;
+            return vec![Output::Send(Message::Bye(why.code())), Output::Ended(Ended::Fault(why))];
+        }
         // A Hello alone brings nothing forward. The clock may be set back at any time.
         let progress = match &input {
             Input::Tick | Input::Durable => false,

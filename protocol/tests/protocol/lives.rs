@@ -123,6 +123,26 @@ fn what_only_a_partner_had_comes_back_to_the_device_that_wrote_it() {
 }
 
 #[test]
+fn what_was_said_again_is_not_said_once_more_when_the_log_turns_out_to_fork() {
+    let (mut hill, mut brook, space) = pair();
+    let mut north = school(3);
+    admit(&mut hill, &mut north, space).unwrap();
+    settle(&mut [&mut hill, &mut brook, &mut north], space);
+    let yesterday = brook.store().clone();
+    share(&mut brook, space, "Told to hill");
+    talk(&mut hill, &mut brook, space);
+    put_back(&mut brook, yesterday, 77);
+    share(&mut brook, space, "Told to north");
+    talk(&mut north, &mut brook, space);
+    // It gives way to what hill knows, and says its words again; only then the two histories meet.
+    talk(&mut hill, &mut brook, space);
+    settle(&mut [&mut brook, &mut north, &mut hill], space);
+    agree(&[&hill, &brook, &north], space);
+    assert_eq!(titles(&north, space), ["Told to hill", "Told to north"]);
+    assert_eq!(forks(&north, space), 1);
+}
+
+#[test]
 fn a_copy_that_runs_beside_the_first_machine_goes_on_in_a_log_of_its_own() {
     let (mut hill, mut north, space) = pair();
     share(&mut north, space, "Before it was copied");

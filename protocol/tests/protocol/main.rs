@@ -20,6 +20,7 @@ mod record_change;
 mod record_genesis;
 mod record_hostile;
 mod record_merge;
+mod refusals;
 mod restating;
 mod schools;
 mod support;

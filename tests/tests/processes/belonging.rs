@@ -139,3 +139,40 @@ fn a_no_of_two_refuses_and_the_place_is_free_again() {
     until("it is decided", || (cluster(&brook)["name"] == "Brook and Beck").then_some(()));
     drop(nodes);
 }
+
+/// How a home says that a school stands.
+fn stands(home: &Path, school: &str) -> (Value, Value) {
+    let partners = cluster(home)["partners"].as_array().cloned().expect("partners");
+    let partner = partners.into_iter().find(|partner| partner["school"]["name"] == school).expect("a partner");
+    (partner["state"].clone(), partner["error"].clone())
+}
+
+#[test]
+fn a_partner_that_is_refused_is_not_talked_to_until_it_is_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let homes = three_schools(folder.path());
+    let [hill, brook, _] = &homes;
+    let nodes = [hill, brook].map(|home| Serving::start(home, &[]));
+    json(brook, &["join", &ticket(hill)]);
+    until("both hold the same", || hold_the_same(hill, brook).then_some(()));
+    until("in step", || (stands(hill, "Brook Lane School").0 == "in_step").then_some(()));
+    let unknown = run(hill, &["school", "refuse", "Nobody"]);
+    assert_eq!(unknown.status.code(), Some(3), "{}", String::from_utf8_lossy(&unknown.stderr));
+    assert_eq!(run(hill, &["school", "refuse", "Hillside Primary"]).status.code(), Some(2));
+    let refused = json(hill, &["school", "refuse", "Brook Lane School", "--for", "7d"]);
+    assert_eq!(refused["refused"], true, "{refused}");
+    until("nobody talks any more", || {
+        let (state, why) = stands(hill, "Brook Lane School");
+        let says = why.as_str().is_some_and(|why| why.starts_with("refused here until"));
+        (state == "unheard" && says && stands(brook, "Hillside Primary").0 == "unheard").then_some(())
+    });
+    // It belongs all the same.
+    assert_eq!(cluster(hill)["members"].as_array().map(Vec::len), Some(2));
+    json(brook, &["new", "note", "--title", "While we were not heard", "--to", "The Brook Cluster"]);
+    json(hill, &["school", "refuse", "Brook Lane School", "--end"]);
+    assert_eq!(run(hill, &["school", "refuse", "Brook Lane School", "--end"]).status.code(), Some(3));
+    until("they talk again", || hold_the_same(hill, brook).then_some(()));
+    let notes = json(hill, &["list", "--kind", "note"]);
+    assert_eq!(notes[0]["title"], "While we were not heard");
+    drop(nodes);
+}

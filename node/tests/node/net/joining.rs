@@ -83,9 +83,10 @@ async fn who_is_refused_hears_it_at_once() {
     let ticket = ask_first(&hill, "The Valley Cluster").await;
     let shown = words(&brook, &ticket).await;
     let joining = joining(&brook, &ticket);
-    let unknown = hill.running.ask(Request::Refuse { school: "Coast School".to_owned() }).await.expect_err("unknown");
+    let unknown =
+        hill.running.ask(Request::Refuse { school: "Coast School".to_owned(), time: None }).await.expect_err("unknown");
     assert_eq!((unknown.code, &unknown.hints[..]), (Code::NotFound, &["Brook Academy waits".to_owned()][..]));
-    hill.ask(Request::Refuse { school: "brook academy".to_owned() }).await;
+    hill.ask(Request::Refuse { school: "brook academy".to_owned(), time: None }).await;
     let refused = joining.await.expect("it ends").expect_err("refused");
     assert_eq!(refused.code, Code::Refused);
     let gone = hill.running.ask(Request::Confirm { words: shown }).await.expect_err("nobody waits");
