@@ -140,12 +140,7 @@ impl Runner<'_> {
     }
 
     fn shell(&self, command: &str) -> Command {
-        let mut real = command.to_owned();
-        for (word, stands_for) in &self.bound {
-            if let Some(stands_for) = stands_for {
-                real = real.replace(word, stands_for);
-            }
-        }
+        let real = with_bound(command, &self.bound);
         let folder = binary().parent().map(Path::to_owned).unwrap_or_default();
         let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default());
         let mut shell = Command::new("sh");
@@ -196,6 +191,22 @@ impl Runner<'_> {
     }
 }
 
+/// A command with what its words stand for. What stands for one may have another in it.
+fn with_bound(command: &str, bound: &Bound) -> String {
+    let (mut real, mut rest) = (String::new(), command);
+    while let Some(first) = rest.chars().next() {
+        let known = bound.iter().filter_map(|(word, stands_for)| Some((word, stands_for.as_ref()?)));
+        if let Some((word, stands_for)) = known.into_iter().find(|(word, _)| rest.starts_with(word.as_str())) {
+            real.push_str(stands_for);
+            rest = &rest[word.len()..];
+        } else {
+            real.push(first);
+            rest = &rest[first.len_utf8()..];
+        }
+    }
+    real
+}
+
 /// Whether lines are as they are shown, and what words stand for then.
 fn lines_match(shown: &[String], printed: &[&str], bound: &Bound) -> Option<Bound> {
     match (shown.split_first(), printed.split_first()) {
@@ -241,6 +252,14 @@ mod tests {
         let shown: Vec<String> = shown.lines().map(str::to_owned).collect();
         let bound = Bound::from([("k3v9xq".to_owned(), None)]);
         lines_match(&shown, &printed.lines().collect::<Vec<_>>(), &bound).is_some()
+    }
+
+    #[test]
+    fn a_word_is_bound_once_even_where_another_is_in_what_it_stands_for() {
+        let bound = [("harbour", "pottery"), ("otter", "gather"), ("thimble", "")];
+        let mut bound: Bound = bound.map(|(word, real)| (word.to_owned(), Some(real.to_owned()))).into();
+        bound.insert("thimble".to_owned(), None);
+        assert_eq!(with_bound("confirm harbour-otter thimble", &bound), "confirm pottery-gather thimble");
     }
 
     #[test]

@@ -99,8 +99,8 @@ fn histories_that_parted_hundreds_of_entries_ago_meet_again() {
     }
 }
 
-#[test]
-fn what_only_a_partner_had_comes_back_to_the_device_that_wrote_it() {
+/// Brook told hill one thing, was put back, and told north another at the same place of its log.
+fn told_apart() -> (School, School, School, SpaceId) {
     let (mut hill, mut brook, space) = pair();
     let mut north = school(3);
     admit(&mut hill, &mut north, space).unwrap();
@@ -111,6 +111,12 @@ fn what_only_a_partner_had_comes_back_to_the_device_that_wrote_it() {
     put_back(&mut brook, yesterday, 77);
     share(&mut brook, space, "Told to north");
     talk(&mut north, &mut brook, space);
+    (hill, brook, north, space)
+}
+
+#[test]
+fn what_only_a_partner_had_comes_back_to_the_device_that_wrote_it() {
+    let (mut hill, mut brook, mut north, space) = told_apart();
     // The two find out by themselves, and tell; what hill had is back before anybody asks.
     talk(&mut hill, &mut north, space);
     talk(&mut north, &mut brook, space);
@@ -124,16 +130,7 @@ fn what_only_a_partner_had_comes_back_to_the_device_that_wrote_it() {
 
 #[test]
 fn what_was_said_again_is_not_said_once_more_when_the_log_turns_out_to_fork() {
-    let (mut hill, mut brook, space) = pair();
-    let mut north = school(3);
-    admit(&mut hill, &mut north, space).unwrap();
-    settle(&mut [&mut hill, &mut brook, &mut north], space);
-    let yesterday = brook.store().clone();
-    share(&mut brook, space, "Told to hill");
-    talk(&mut hill, &mut brook, space);
-    put_back(&mut brook, yesterday, 77);
-    share(&mut brook, space, "Told to north");
-    talk(&mut north, &mut brook, space);
+    let (mut hill, mut brook, mut north, space) = told_apart();
     // It gives way to what hill knows, and says its words again; only then the two histories meet.
     talk(&mut hill, &mut brook, space);
     settle(&mut [&mut brook, &mut north, &mut hill], space);
