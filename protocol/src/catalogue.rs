@@ -6,7 +6,7 @@ use crate::fault::Fault;
 use crate::id::{ChangeHash, EntryId, IdPrefix, RecordId, SchoolId, SpaceId};
 use crate::log::EntryKind;
 use crate::record::{Card, Held, View, in_force};
-use crate::replica::{RecordRow, card_of, changes, read_held, source_key};
+use crate::replica::{RecordRow, card_of, read_held, source_key};
 use crate::store::{Read, Table};
 use crate::time::Timestamp;
 
@@ -117,26 +117,26 @@ impl<R: Read> Catalogue<'_, R> {
     ) -> Result<Option<Record>, Fault> {
         let Some((row, held)) = self.held(space, record)? else { return Ok(None) };
         let force = in_force(&held);
-        let Some(card) = card_of(*record, &row, &held, card) else { return Ok(None) };
-        let view = View::of(&changes(&held, &force.order)).unwrap_or_else(|_| View {
+        let Some((card, view)) = card_of(*record, &row, &held, &force, card) else { return Ok(None) };
+        let view = view.unwrap_or_else(|| View {
             kind: card.kind.clone(),
             fields: card.fields.clone(),
             conflicts: std::collections::BTreeMap::new(),
             heads: card.heads.clone(),
         });
-        let version = |(place, change): (&usize, &ChangeHash)| {
-            let Held { entry, school } = &held[*place];
+        let version = |(place, change, _): (usize, ChangeHash, &[ChangeHash])| {
+            let Held { entry, school } = &held[place];
             let author = entry.payload().and_then(|payload| payload.read().ok()).map(|(author, _)| author.to_owned());
             Version {
                 entry: entry.id(),
-                change: *change,
+                change,
                 school: *school,
                 author: author.unwrap_or_default(),
                 clock: entry.header().clock,
                 genesis: entry.header().kind == EntryKind::Genesis,
             }
         };
-        let history = force.order.iter().zip(&force.hashes).map(version).collect();
+        let history = force.changes().map(version).collect();
         Ok(Some(Record { card, view, history }))
     }
     /// The entries held about a record.

@@ -33,8 +33,13 @@ pub const BLOBS: usize = 100;
 pub const EXTRA: usize = 50;
 /// Operations in one change, counted without expanding runs.
 pub const CHANGE_OPERATIONS: u64 = 200_000;
-/// Operations in the causal past of a change.
+/// Operations in the causal past of a change and itself; each change and each actor that it knows of
+/// weigh as so many more (`CHANGE_WEIGHT`, 1), so that a record of tiny changes is bounded too.
 pub const RECORD_OPERATIONS: u64 = 1_000_000;
+/// What a change weighs beside its operations: fifty thousand small edits fill a record.
+pub const CHANGE_WEIGHT: u64 = 16;
+/// Fields that one change sets.
+pub const FIELDS: u64 = 200;
 /// The highest operation counter: Automerge keeps counters in 32 bits.
 pub const OPERATION_COUNTER: u64 = u32::MAX as u64;
 /// Bytes of one operation of a charter, cuts excepted.

@@ -2,6 +2,7 @@
 //!
 //! A record is one Automerge document. [`field`] says what a field may hold and how it merges,
 //! [`kind`] which fields a kind has. [`change`] reads one change, which is all that a partner sends;
+//! [`past`] whether it fits what it builds on;
 //! [`genesis`] goes from fields to a record's first change and back without Automerge; [`document`]
 //! is Automerge, for what has been edited since, and [`edit`] makes a change. [`view`] shows a record.
 
@@ -11,6 +12,7 @@ pub mod edit;
 pub mod field;
 pub mod genesis;
 pub mod kind;
+pub mod past;
 pub mod view;
 
 mod card;
@@ -20,6 +22,7 @@ mod layout;
 pub use card::Card;
 pub use document::Document;
 pub use field::Fields;
-pub use force::{Held, InForce, in_force};
+pub(crate) use force::changes;
+pub use force::{Held, InForce, NotInForce, in_force};
 pub use genesis::write_genesis;
 pub use view::View;

@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) use charters::read_charters;
 pub use commit::{Draft, Edit, EditFault};
 pub use cut::End;
-pub(crate) use record::{card_of, changes, read_held, source_key};
+pub(crate) use record::{card_of, read_held, source_key};
 pub use rows::Overlay;
 pub(crate) use rows::{LogRow, Place, RecordRow, read_entry, split_ids};
 pub use space::Space;

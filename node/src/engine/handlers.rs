@@ -139,7 +139,7 @@ fn edit(
                 Failure::new(Code::Usage, fault.to_string())
             }
             EditFault::NoSuchRecord => Failure::new(Code::NotFound, fault.to_string()),
-            EditFault::Document(_) => Failure::new(Code::Failed, fault.to_string()),
+            EditFault::Document(_) | EditFault::NoLane => Failure::new(Code::Failed, fault.to_string()),
             EditFault::Refused(fault) => failed(fault),
         })?;
     let outcome = if changed { Done::Updated } else { Done::Unchanged };

@@ -177,7 +177,11 @@ impl Header {
 
     /// The actor of the change that this entry carries (§2.3).
     pub fn actor(&self) -> [u8; 16] {
-        let hash = hash::ACTOR.hash(&[&self.writer.0, &self.record.0, &[self.lane]]);
+        Self::actor_of(&self.writer, &self.record, self.lane)
+    }
+    /// The actor of a writer's lane in a record (§2.3).
+    pub(crate) fn actor_of(writer: &WriterId, record: &RecordId, lane: u8) -> [u8; 16] {
+        let hash = hash::ACTOR.hash(&[&writer.0, &record.0, &[lane]]);
         hash[..16].try_into().expect("16 of 32 bytes")
     }
 }

@@ -13,9 +13,10 @@
 //! What the change alone shows is decided here: its form, its number of operations, and whether
 //! they are such as records have. What needs its causal past is not: whether the objects, elements
 //! and predecessors of earlier changes exist and fit, and whether actor, seq and first operation
-//! follow from them. What passes here and is applied may still be void by that.
+//! follow from them. That is for [`super::past`].
 
 mod blocks;
+mod bounds;
 mod columns;
 mod leb;
 mod shape;
@@ -230,7 +231,27 @@ pub enum Action {
     MakeText,
 }
 
+/// What an object of a record is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ObjectKind {
+    /// The root, a set, an `extra` or an attachment.
+    Map,
+    /// The attachments.
+    List,
+    /// A text.
+    Text,
+}
+
 impl Action {
+    /// The object that it makes.
+    pub(super) fn makes(self) -> Option<ObjectKind> {
+        match self {
+            Self::MakeMap => Some(ObjectKind::Map),
+            Self::MakeList => Some(ObjectKind::List),
+            Self::MakeText => Some(ObjectKind::Text),
+            Self::Set | Self::Delete => None,
+        }
+    }
     fn numbered(number: u64) -> Option<Self> {
         [Self::MakeMap, Self::Set, Self::MakeList, Self::Delete, Self::MakeText]
             .get(usize::try_from(number).ok()?)

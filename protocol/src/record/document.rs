@@ -1,23 +1,25 @@
 //! Automerge, for records that have been edited (3-records).
 //!
 //! A document is a cache of changes, built when someone edits or when changes must be merged, and
-//! never kept for the truth. All of Automerge runs behind `catch_unwind`: what passed [`Change::read`]
-//! and is refused here is this node's own fault, not the change's (§2.3). A document is read once,
+//! never kept for the truth. All of Automerge runs behind `catch_unwind`: what passed the reader and
+//! fits its past ([`Past::admit`]) and is refused here is this node's own fault, not the change's (§2.3). A document is read once,
 //! when it is built or edited; its fields are then at hand.
 
 mod read;
 
 use std::{
     any::Any,
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
 use automerge::{Automerge, TextEncoding};
 
 use super::{
-    change::{Actor, Change, ChangeHeader, Void},
+    change::{Change, Void},
     field::{Fields, Value},
+    force::{Held, InForce, changes},
+    past::Past,
 };
 use crate::id::ChangeHash;
 
@@ -28,14 +30,6 @@ pub(super) use read::{Stands, blobs, objects, standing, union};
 /// The node shows the last good view, refuses edits, and tries again after an upgrade.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LocalFault {
-    /// A change was given before one that it builds on, or without it.
-    #[error("change {change} builds on {missing}, which is not there")]
-    Missing {
-        /// The change.
-        change: ChangeHash,
-        /// What it builds on.
-        missing: ChangeHash,
-    },
     /// A change was given that does not pass the reader.
     #[error("a change is void: {0}")]
     Void(#[from] Void),
@@ -56,20 +50,11 @@ impl From<automerge::AutomergeError> for LocalFault {
     }
 }
 
-/// What the document knows of a change without asking Automerge.
-#[derive(Debug, Clone)]
-pub(super) struct Node {
-    pub(super) deps: Vec<ChangeHash>,
-    pub(super) actor: Actor,
-    pub(super) seq: u64,
-}
-
 /// The changes of one record, merged.
 #[derive(Debug, Clone)]
 pub struct Document {
     pub(super) automerge: Automerge,
-    pub(super) changes: BTreeMap<ChangeHash, Node>,
-    heads: Vec<ChangeHash>,
+    pub(super) past: Past,
     fields: Fields,
     conflicts: BTreeMap<String, Vec<Value>>,
 }
@@ -77,32 +62,39 @@ pub struct Document {
 impl Document {
     /// Merges changes, each after those that it builds on.
     pub fn build<'a>(changes: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, LocalFault> {
-        let mut nodes = BTreeMap::new();
+        let mut past = Past::default();
         let mut read = Vec::new();
         for bytes in changes {
-            let change = Change::read(bytes)?;
-            note(&mut nodes, change.header())?;
+            past.admit(&Change::read(bytes)?)?;
             read.push(bytes);
         }
+        Self::merge(past, &read)
+    }
+    /// Merges changes, each after those that it builds on, that are all of `past`.
+    pub(super) fn merge(past: Past, changes: &[&[u8]]) -> Result<Self, LocalFault> {
         guarded(|| {
             // Places in a text are counted in characters, whatever features other crates turn on.
             let mut automerge = Automerge::new_with_encoding(TextEncoding::UnicodeCodePoint);
-            let changes: Result<Vec<_>, _> = read.iter().map(|bytes| automerge::Change::try_from(*bytes)).collect();
+            let changes: Result<Vec<_>, _> = changes.iter().map(|bytes| automerge::Change::try_from(*bytes)).collect();
             automerge.apply_changes(changes.map_err(|error| LocalFault::Refused(error.to_string()))?)?;
-            Self::with(automerge, nodes)
+            Self::with(automerge, past)
         })
     }
 
+    /// The document of what is in force among entries held about a record.
+    pub(crate) fn of_record(force: &InForce, held: &[Held]) -> Result<Self, LocalFault> {
+        Self::merge(force.past.clone(), &changes(held, &force.order))
+    }
+
     /// Reads a document that has taken in all these changes.
-    pub(super) fn with(automerge: Automerge, changes: BTreeMap<ChangeHash, Node>) -> Result<Self, LocalFault> {
-        let heads = heads_of(&changes);
+    pub(super) fn with(automerge: Automerge, past: Past) -> Result<Self, LocalFault> {
         let mut applied: Vec<ChangeHash> = automerge.get_heads().into_iter().map(|head| ChangeHash(head.0)).collect();
         applied.sort_unstable();
-        if applied != heads {
+        if applied != past.heads() {
             return Err(LocalFault::Incomplete);
         }
         let (fields, conflicts) = read::read(&automerge)?;
-        Ok(Self { automerge, changes, heads, fields, conflicts })
+        Ok(Self { automerge, past, fields, conflicts })
     }
 
     /// What each field holds.
@@ -115,43 +107,9 @@ impl Document {
         &self.conflicts
     }
     /// The changes that no other builds on, ascending.
-    pub fn heads(&self) -> &[ChangeHash] {
-        &self.heads
+    pub fn heads(&self) -> Vec<ChangeHash> {
+        self.past.heads()
     }
-
-    /// The last number that an actor used, in the causal past of `heads` or in all changes.
-    pub(super) fn last_seq(&self, actor: Actor, heads: Option<&[ChangeHash]>) -> u64 {
-        let past = heads.map(|heads| self.past(heads));
-        let counts = |hash: &ChangeHash| past.as_ref().is_none_or(|past| past.contains(hash));
-        let own = self.changes.iter().filter(|(hash, node)| node.actor == actor && counts(hash));
-        own.map(|(_, node)| node.seq).max().unwrap_or(0)
-    }
-
-    /// These changes and all that they build on.
-    fn past(&self, heads: &[ChangeHash]) -> BTreeSet<ChangeHash> {
-        let mut past = BTreeSet::new();
-        let mut ahead: Vec<ChangeHash> = heads.to_vec();
-        while let Some(hash) = ahead.pop() {
-            if let (true, Some(node)) = (past.insert(hash), self.changes.get(&hash)) {
-                ahead.extend(&node.deps);
-            }
-        }
-        past
-    }
-}
-
-/// Adds a change to those that are there; what it builds on must be among them.
-pub(super) fn note(changes: &mut BTreeMap<ChangeHash, Node>, header: &ChangeHeader) -> Result<(), LocalFault> {
-    if let Some(missing) = header.deps.iter().find(|dep| !changes.contains_key(dep)) {
-        return Err(LocalFault::Missing { change: header.hash, missing: *missing });
-    }
-    changes.insert(header.hash, Node { deps: header.deps.clone(), actor: header.actor(), seq: header.seq });
-    Ok(())
-}
-
-fn heads_of(changes: &BTreeMap<ChangeHash, Node>) -> Vec<ChangeHash> {
-    let built_on: BTreeSet<&ChangeHash> = changes.values().flat_map(|node| &node.deps).collect();
-    changes.keys().filter(|hash| !built_on.contains(hash)).copied().collect()
 }
 
 /// Runs Automerge; a panic in it is a fault like any other.

@@ -9,7 +9,7 @@ use automerge::{Automerge, AutomergeError, transaction::Transaction};
 
 use super::{
     change::{Actor, Change, Void},
-    document::{Document, LocalFault, guarded, note},
+    document::{Document, LocalFault, guarded},
     field::Value,
 };
 use crate::id::ChangeHash;
@@ -59,19 +59,19 @@ impl Document {
         work: impl FnOnce(&mut Transaction<'_>) -> Result<(), AutomergeError>,
     ) -> Result<Option<Vec<u8>>, EditFault> {
         let heads = heads.filter(|heads| !self.are_current(heads));
-        if let Some(unknown) = heads.and_then(|heads| heads.iter().find(|head| !self.changes.contains_key(head))) {
+        if let Some(unknown) = heads.and_then(|heads| heads.iter().find(|head| !self.past.contains(head))) {
             return Err(EditFault::UnknownHead(*unknown));
         }
-        if heads.is_some() && self.last_seq(actor, heads) < self.last_seq(actor, None) {
+        if heads.is_some_and(|heads| self.past.count(&actor, heads) < self.past.count_all(&actor)) {
             return Err(EditFault::LaneTaken);
         }
         let Some((automerge, bytes)) = guarded(|| make(&self.automerge, actor, heads, work))? else {
             return Ok(None);
         };
-        let change = Change::read(&bytes).map_err(EditFault::Void)?;
-        let mut changes = self.changes.clone();
-        note(&mut changes, change.header())?;
-        *self = guarded(|| Document::with(automerge, changes))?;
+        // What is made here passes the guard before it is signed, like what is sent (§2.3).
+        let mut past = self.past.clone();
+        Change::read(&bytes).and_then(|change| past.admit(&change)).map_err(EditFault::Void)?;
+        *self = guarded(|| Document::with(automerge, past))?;
         Ok(Some(bytes))
     }
 

@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::change::{Change, ChangeHeader};
+use super::change::{Change, Void};
+use super::past::Past;
 use crate::id::{ChangeHash, SchoolId, WriterId};
+use crate::limits;
 use crate::log::{EntryKind, Verified};
+use crate::time::Timestamp;
 
 /// An entry about a record, with the school that its writer writes for.
 #[derive(Debug, Clone)]
@@ -16,92 +19,173 @@ pub struct Held {
 }
 
 /// What is in force of a record, and what is not.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct InForce {
     /// Places in the list that was asked about, each after what it depends on.
     pub order: Vec<usize>,
-    /// The hash of each change in `order`.
-    pub hashes: Vec<ChangeHash>,
-    /// What each change in `order` builds on.
-    pub deps: Vec<Vec<ChangeHash>>,
-    /// How many entries are not in force: void, or waiting for what they depend on.
-    pub not: usize,
+    /// The changes in `order`, and what they made.
+    pub past: Past,
+    /// The other places, each with the reason.
+    pub not: Vec<(usize, NotInForce)>,
+}
+
+/// Why an entry that is held is not in force (§2.2).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotInForce {
+    /// The record's genesis is not held.
+    #[error("the record's first entry is not here")]
+    NoGenesis,
+    /// The record is its owner school's alone, and another wrote this.
+    #[error("only the school that made the record may change it")]
+    NotPermitted,
+    /// Its payload is not here.
+    #[error("its contents are not here")]
+    NoPayload,
+    /// It changes nothing: of a kind that this program does not apply.
+    #[error("it is of a kind that this version does not apply")]
+    OtherKind,
+    /// An earlier entry of its log has its place in the record.
+    #[error("an earlier entry has its place")]
+    Doubled,
+    /// Its header says another actor, number or beginning than its change.
+    #[error("its header does not fit its change")]
+    Header,
+    /// The change is void, by itself or by what it builds on.
+    #[error("its change is void: {0}")]
+    Void(#[from] Void),
+    /// The changes of all schools together are more than a record may have, so only the owner's count;
+    /// where those are too many as well, only the first.
+    #[error("the record has grown too large")]
+    TooLarge,
 }
 
 impl InForce {
-    /// Whether a document at `heads` contains the change at `place` of `order`.
-    pub fn contains(&self, heads: &[ChangeHash], place: usize) -> bool {
-        let mut wanted: BTreeSet<ChangeHash> = heads.iter().copied().collect();
-        for at in (place..self.order.len()).rev() {
-            if wanted.remove(&self.hashes[at]) {
-                if at == place {
-                    return true;
-                }
-                wanted.extend(&self.deps[at]);
-            }
-        }
-        false
+    /// The place, the hash and the dependencies of each change in `order`.
+    pub fn changes(&self) -> impl DoubleEndedIterator<Item = (usize, ChangeHash, &[ChangeHash])> {
+        self.order.iter().zip(self.past.changes()).map(|(place, (hash, deps))| (*place, hash, deps))
+    }
+    /// Whether the record is too large for all that is held of it to count.
+    pub fn is_too_large(&self) -> bool {
+        self.not.iter().any(|(_, why)| *why == NotInForce::TooLarge)
     }
 }
 
 /// Finds what is in force among all entries held about one record, in whatever order they came.
 pub fn in_force(held: &[Held]) -> InForce {
-    let genesis = held.iter().find(|h| h.entry.header().kind == EntryKind::Genesis);
-    let Some(genesis) = genesis else { return InForce { not: held.len(), ..InForce::default() } };
-    let open = genesis.entry.header().flags & 1 == 1;
-    let firsts = first_of_each(held);
-    let candidate = |(place, h): (usize, &Held)| {
-        let header = h.entry.header();
-        let permitted = open || h.school == genesis.school;
-        let changes = matches!(header.kind, EntryKind::Genesis | EntryKind::Change);
-        if !permitted || !changes || !firsts.contains(&place) {
-            return None;
-        }
-        let (_, bytes) = h.entry.payload()?.read().ok()?;
-        let change = Change::read(bytes).ok()?;
-        let change = change.header();
-        let same = change.actor() == header.actor() && change.seq == u64::from(header.change_seq);
-        let begins = change.deps.is_empty() == (header.kind == EntryKind::Genesis);
-        (same && begins).then(|| (change.hash, Candidate::new(place, change)))
+    let genesis = held.iter().position(|h| h.entry.header().kind == EntryKind::Genesis);
+    let Some(genesis) = genesis else {
+        let not = (0..held.len()).map(|place| (place, NotInForce::NoGenesis)).collect();
+        return InForce { not, ..InForce::default() };
     };
-    let mut waiting: BTreeMap<ChangeHash, Candidate> = held.iter().enumerate().filter_map(candidate).collect();
-    // The highest operation number in the causal past of each change in force, its own counted.
-    let mut done: BTreeMap<ChangeHash, u64> = BTreeMap::new();
+    let open = held[genesis].entry.header().flags & 1 == 1;
+    let owner = held[genesis].school;
+    let firsts = first_of_each(held);
+    let counts: [&dyn Fn(usize) -> bool; 3] =
+        [&|_| true, &|place| held[place].school == owner, &|place| place == genesis];
     let mut result = InForce::default();
-    // Each round takes those whose dependencies are in force, in the order of their hashes.
-    loop {
-        let complete = |c: &Candidate| c.deps.iter().all(|dep| done.contains_key(dep));
-        let ready: Vec<ChangeHash> = waiting.iter().filter(|(_, c)| complete(c)).map(|(hash, _)| *hash).collect();
-        if ready.is_empty() {
+    // Those of everyone who may write; if they are too many, the owner's; if those are, the first.
+    for (round, counted) in counts.iter().enumerate() {
+        let mut judged = Judged::default();
+        for (place, h) in held.iter().enumerate() {
+            let verdict = if !open && h.school != owner {
+                Err(NotInForce::NotPermitted)
+            } else if !firsts.contains(&place) {
+                Err(NotInForce::Doubled)
+            } else if !counted(place) {
+                Err(NotInForce::TooLarge)
+            } else {
+                read(h)
+            };
+            judged.note(place, h, verdict);
+        }
+        result = judged.settle();
+        if round + 1 < counts.len() && result.past.weight() <= 2 * limits::RECORD_OPERATIONS {
             break;
         }
-        for hash in ready {
-            let Some(candidate) = waiting.remove(&hash) else { continue };
-            let highest = candidate.deps.iter().filter_map(|dep| done.get(dep)).max().copied().unwrap_or(0);
-            if candidate.operations.0 != highest + 1 {
-                continue;
-            }
-            done.insert(hash, candidate.operations.1);
-            result.order.push(candidate.place);
-            result.hashes.push(hash);
-            result.deps.push(candidate.deps);
-        }
     }
-    result.not = held.len() - result.order.len();
     result
 }
 
-/// A change that is in force if what it builds on is.
-struct Candidate {
-    place: usize,
-    deps: Vec<ChangeHash>,
-    /// The numbers of its first and its last operation.
-    operations: (u64, u64),
+/// The change of an entry that is permitted, if the entry says the same of it as it does itself.
+fn read(held: &Held) -> Result<Change<'_>, NotInForce> {
+    let header = held.entry.header();
+    if !matches!(header.kind, EntryKind::Genesis | EntryKind::Change) {
+        return Err(NotInForce::OtherKind);
+    }
+    let payload = held.entry.payload().ok_or(NotInForce::NoPayload)?;
+    let (_, bytes) = payload.read().map_err(|_| NotInForce::Header)?;
+    let change = Change::read(bytes)?;
+    let says = change.header();
+    let same = says.actor() == header.actor() && says.seq == u64::from(header.change_seq);
+    let begins = says.deps.is_empty() == (header.kind == EntryKind::Genesis);
+    if same && begins { Ok(change) } else { Err(NotInForce::Header) }
 }
 
-impl Candidate {
-    fn new(place: usize, change: &ChangeHeader) -> Self {
-        Self { place, deps: change.deps.clone(), operations: (change.start_op, change.last_op()) }
+/// Changes on the way to being in force.
+#[derive(Default)]
+struct Judged<'a> {
+    result: InForce,
+    waiting: BTreeMap<ChangeHash, Waiting<'a>>,
+    /// Who waits for a change.
+    children: BTreeMap<ChangeHash, Vec<ChangeHash>>,
+    /// Those that wait for nothing any more, in an order that does not depend on how they came.
+    ready: BTreeSet<(Timestamp, ChangeHash)>,
+}
+
+struct Waiting<'a> {
+    place: usize,
+    change: Change<'a>,
+    clock: Timestamp,
+    /// How many of its dependencies are not in force yet.
+    missing: usize,
+}
+
+impl<'a> Judged<'a> {
+    fn note(&mut self, place: usize, held: &Held, verdict: Result<Change<'a>, NotInForce>) {
+        let change = match verdict {
+            Ok(change) => change,
+            Err(why) => return self.result.not.push((place, why)),
+        };
+        let (hash, clock) = (change.header().hash, held.entry.header().clock);
+        for dep in &change.header().deps {
+            self.children.entry(*dep).or_default().push(hash);
+        }
+        let missing = change.header().deps.len();
+        if missing == 0 {
+            self.ready.insert((clock, hash));
+        }
+        self.waiting.insert(hash, Waiting { place, change, clock, missing });
+    }
+
+    /// Takes in one after the other, each after what it builds on.
+    fn settle(mut self) -> InForce {
+        let InForce { order, past, not } = &mut self.result;
+        while let Some((_, hash)) = self.ready.pop_first() {
+            // Beyond this no more is needed to know that they are too many.
+            if past.weight() > 2 * limits::RECORD_OPERATIONS {
+                break;
+            }
+            let Some(Waiting { place, change, .. }) = self.waiting.remove(&hash) else { continue };
+            if let Err(void) = past.admit(&change) {
+                not.push((place, void.into()));
+                continue;
+            }
+            order.push(place);
+            for child in self.children.remove(&hash).unwrap_or_default() {
+                let Some(waiting) = self.waiting.get_mut(&child) else { continue };
+                waiting.missing -= 1;
+                if waiting.missing == 0 {
+                    self.ready.insert((waiting.clock, child));
+                }
+            }
+        }
+        let missing = |waiting: &Waiting<'_>| {
+            let mut deps = waiting.change.header().deps.iter();
+            deps.find(|dep| !past.contains(dep)).map_or(Void::RecordFull, |dep| Void::Missing(*dep))
+        };
+        not.extend(self.waiting.values().map(|waiting| (waiting.place, missing(waiting).into())));
+        not.sort_by_key(|(place, _)| *place);
+        self.result
     }
 }
 
@@ -114,4 +198,10 @@ fn first_of_each(held: &[Held]) -> BTreeSet<usize> {
         *first = (*first).min((header.seq, place));
     }
     firsts.into_values().map(|(_, place)| place).collect()
+}
+
+/// The changes at these places of a list of entries.
+pub(crate) fn changes<'a>(held: &'a [Held], order: &[usize]) -> Vec<&'a [u8]> {
+    let change = |place: &usize| held[*place].entry.payload().and_then(|payload| payload.read().ok());
+    order.iter().filter_map(change).map(|(_, bytes)| bytes).collect()
 }

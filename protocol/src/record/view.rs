@@ -8,6 +8,7 @@ use super::{
     change::{Change, Void},
     document::{Document, LocalFault},
     field::{Fields, Value},
+    force::{Held, InForce, changes},
     genesis::read_genesis,
 };
 use crate::id::ChangeHash;
@@ -57,13 +58,20 @@ impl View {
             [genesis] => {
                 let change = Change::read(genesis)?;
                 if let Some(missing) = change.header().deps.first() {
-                    let fault = LocalFault::Missing { change: change.header().hash, missing: *missing };
-                    return Err(fault.into());
+                    return Err(Void::Missing(*missing).into());
                 }
                 Ok(Self::with(read_genesis(&change)?, BTreeMap::new(), vec![change.header().hash]))
             }
             several => Ok(Self::from(&Document::build(several.iter().copied())?)),
         }
+    }
+
+    /// The view of what is in force among entries held about a record.
+    pub(crate) fn of_record(force: &InForce, held: &[Held]) -> Result<Self, ViewFault> {
+        if force.order.len() > 1 {
+            return Ok(Self::from(&Document::of_record(force, held)?));
+        }
+        Self::of(&changes(held, &force.order))
     }
 
     fn with(fields: Fields, conflicts: BTreeMap<String, Vec<Value>>, heads: Vec<ChangeHash>) -> Self {
@@ -74,6 +82,6 @@ impl View {
 
 impl From<&Document> for View {
     fn from(document: &Document) -> Self {
-        Self::with(document.fields().clone(), document.conflicts().clone(), document.heads().to_vec())
+        Self::with(document.fields().clone(), document.conflicts().clone(), document.heads())
     }
 }

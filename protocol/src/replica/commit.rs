@@ -67,6 +67,9 @@ pub enum EditFault {
         /// The bound.
         most: usize,
     },
+    /// Every lane of this writer goes on after the heads that the edit is made at.
+    #[error("too many have saved what they began at the same time; open the record again and save once more")]
+    NoLane,
     /// The heads are not heads of this record, or the library failed on it.
     #[error("this record cannot be edited here: {0}")]
     Document(String),
@@ -125,7 +128,7 @@ impl<S: Store> Replica<S> {
         }
         let held = record::read_held(&self.reader(), &row)?;
         let force = in_force(&held);
-        let document = Document::build(record::changes(&held, &force.order));
+        let document = Document::of_record(&force, &held);
         let mut document = document.map_err(|fault| EditFault::Document(fault.to_string()))?;
         let kind = document.fields().get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
         let kind = Kind::named(&kind).ok_or(EditFault::UnknownKind(kind))?;
@@ -145,15 +148,12 @@ impl<S: Store> Replica<S> {
             held.iter().filter(ours).map(|h| h.entry.header().change_seq).max().unwrap_or(0)
         };
         // An edit at older heads takes the lowest lane whose last change they contain (§2.3).
+        let heads = edit.heads.clone().unwrap_or_else(|| document.heads());
         let contains = |lane: u8| {
-            let last = change_seq(lane);
-            let at = force.order.iter().position(|place| {
-                let header = held[*place].entry.header();
-                header.writer == writer && header.lane == lane && header.change_seq == last
-            });
-            last == 0 || at.is_some_and(|at| edit.heads.as_ref().is_none_or(|heads| force.contains(heads, at)))
+            let actor = Header::actor_of(&writer, &edit.record, lane);
+            change_seq(lane) == force.past.count(&actor, &heads)
         };
-        let lane = (0..=u8::MAX).find(|lane| contains(*lane)).ok_or(EditFault::NoSuchRecord)?;
+        let lane = (0..=u8::MAX).find(|lane| contains(*lane)).ok_or(EditFault::NoLane)?;
         let header = self.header(row.space, EntryKind::Change, edit.record, lane, change_seq(lane) + 1, now)?;
         let change = document.edit(header.actor(), edit.heads.as_deref(), &edit.fields);
         let Some(change) = change.map_err(|fault| EditFault::Document(fault.to_string()))? else { return Ok(false) };

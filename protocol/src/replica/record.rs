@@ -6,7 +6,7 @@ use crate::fault::Fault;
 use crate::hash;
 use crate::id::{RecordId, SchoolId, SpaceId};
 use crate::log::{EntryKind, Verified};
-use crate::record::{Card, Held, View, in_force};
+use crate::record::{Card, Held, InForce, View, changes, in_force};
 use crate::store::{Read, Store, Table};
 use crate::time::Timestamp;
 
@@ -45,8 +45,7 @@ impl<S: Store> Replica<S> {
             return Ok(());
         }
         let held = [Held { entry: entry.clone(), school }];
-        self.stage_quarantine(key, &held)?;
-        self.stage_card(record, &row, &held)
+        self.stage_shown(record, &row, &held)
     }
     /// Stages what the records are that several entries of the batch are about.
     pub(super) fn freshen(&mut self) -> Result<(), Fault> {
@@ -66,20 +65,21 @@ impl<S: Store> Replica<S> {
     /// Stages what a record is, now that its row says this.
     pub(super) fn stage_row(&mut self, space: SpaceId, record: RecordId, row: &RecordRow) -> Result<(), Fault> {
         let held = read_held(&self.reader(), row)?;
-        self.stage_quarantine(join_ids(&space.0, &record.0), &held)?;
-        self.stage_card(record, row, &held)?;
+        self.stage_shown(record, row, &held)?;
         self.notices.insert(Notice::Record(space, record));
         Ok(())
     }
 
-    fn stage_quarantine(&mut self, key: Vec<u8>, held: &[Held]) -> Result<(), Fault> {
-        let not = u32::try_from(in_force(held).not).unwrap_or(u32::MAX);
-        if not > 0 {
-            self.staged.put(Table::Quarantine, key, not.to_be_bytes());
+    /// Stages what a record shows and how much of what is held about it is not in force.
+    fn stage_shown(&mut self, record: RecordId, row: &RecordRow, held: &[Held]) -> Result<(), Fault> {
+        let force = in_force(held);
+        let key = join_ids(&row.space.0, &record.0);
+        if !force.not.is_empty() {
+            self.staged.put(Table::Quarantine, key, count(force.not.len()).to_be_bytes());
         } else if held.len() != 1 && self.reader().get(Table::Quarantine, &key)?.is_some() {
             self.staged.delete(Table::Quarantine, key);
         }
-        Ok(())
+        self.stage_card(record, row, held, &force)
     }
 
     /// Makes everything that is cache anew, from the entries held.
@@ -112,10 +112,10 @@ impl<S: Store> Replica<S> {
     }
 
     /// Stages the card of a record, the list and the index that lead to it.
-    fn stage_card(&mut self, record: RecordId, row: &RecordRow, held: &[Held]) -> Result<(), Fault> {
+    fn stage_card(&mut self, record: RecordId, row: &RecordRow, held: &[Held], force: &InForce) -> Result<(), Fault> {
         let old = self.reader().get(Table::Cards, &record.0)?;
         let old: Option<Card> = old.map(|value| crate::bytes::decode(&value, "card")).transpose()?;
-        let card = card_of(record, row, held, old.as_ref());
+        let card = card_of(record, row, held, force, old.as_ref()).map(|(card, _)| card);
         if let Some(old) = old.as_ref().filter(|old| card.is_none() && old.space == row.space) {
             return self.unstage_card(old);
         }
@@ -159,34 +159,40 @@ pub(crate) fn read_held<R: Read>(store: &R, row: &RecordRow) -> Result<Vec<Held>
     row.entries.iter().map(read).collect()
 }
 
-/// The card of a record out of what is held of it; nothing while its genesis is not in force.
-pub(crate) fn card_of(record: RecordId, row: &RecordRow, held: &[Held], old: Option<&Card>) -> Option<Card> {
-    let force = in_force(held);
+/// The card of a record out of what is held of it, with the view unless this node cannot make it; nothing
+/// while its genesis is not in force.
+pub(crate) fn card_of(
+    record: RecordId,
+    row: &RecordRow,
+    held: &[Held],
+    force: &InForce,
+    old: Option<&Card>,
+) -> Option<(Card, Option<View>)> {
     let school = row.owner?;
     let clocks = || force.order.iter().map(|place| held[*place].entry.header().clock);
-    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let mut card = Card {
         id: record,
         space: row.space,
         school,
         kind: String::new(),
         open: row.open,
-        created: clocks().next()?,
+        created: held[*force.order.first()?].entry.header().clock,
         updated: clocks().max()?,
         heads: Vec::new(),
         fields: old.map(|old| old.fields.clone()).unwrap_or_default(),
         conflicts: Vec::new(),
         changes: count(force.order.len()),
-        not_in_force: count(force.not),
+        not_in_force: count(force.not.len()),
         local_fault: None,
     };
-    match View::of(&changes(held, &force.order)) {
+    match View::of_record(force, held) {
         // What kind a record is, its genesis says for good.
         Ok(mut view) => {
             if let Some(kind) = genesis_kind(held, &force.order) {
                 view.kind = kind;
             }
-            card.show(view);
+            card.show(view.clone());
+            Some((card, Some(view)))
         }
         Err(fault) => {
             if let Some(old) = old {
@@ -194,19 +200,17 @@ pub(crate) fn card_of(record: RecordId, row: &RecordRow, held: &[Held], old: Opt
                 card.heads.clone_from(&old.heads);
             }
             card.local_fault = Some(fault.to_string());
+            Some((card, None))
         }
     }
-    Some(card)
+}
+
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
 }
 
 /// The kind that the genesis gave a record that was changed since.
 fn genesis_kind(held: &[Held], order: &[usize]) -> Option<String> {
     let genesis = changes(held, order.get(..1).filter(|_| order.len() > 1)?);
     View::of(&genesis).ok().map(|view| view.kind)
-}
-
-/// The changes at these places of a list of entries.
-pub(crate) fn changes<'a>(held: &'a [Held], order: &[usize]) -> Vec<&'a [u8]> {
-    let change = |place: &usize| held[*place].entry.payload().and_then(|payload| payload.read().ok());
-    order.iter().filter_map(change).map(|(_, bytes)| bytes).collect()
 }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::cut::End;
-use super::record::{changes, read_held};
+use super::record::read_held;
 use super::rows::{RecordRow, join_ids};
 use super::{Draft, Edit, EditFault, Notice, Replica, Space};
 use crate::catalogue::Catalogue;
@@ -16,7 +16,7 @@ use crate::id::{ChangeHash, EntryId, RecordId, SpaceId, WriterId};
 use crate::identity::Rights;
 use crate::log::{EntryKind, Verified};
 use crate::record::field::Value;
-use crate::record::{Fields, Held, InForce, View, in_force};
+use crate::record::{Fields, Held, InForce, View, changes, in_force};
 use crate::store::{Read, Store, Table};
 use crate::time::Millis;
 
@@ -53,8 +53,8 @@ fn difference(with: &View, without: &View) -> Fields {
 /// These changes and all that they build on.
 fn with_past(force: &InForce, of: impl IntoIterator<Item = ChangeHash>) -> BTreeSet<ChangeHash> {
     let mut past: BTreeSet<ChangeHash> = of.into_iter().collect();
-    for (hash, deps) in force.hashes.iter().zip(&force.deps).rev() {
-        if past.contains(hash) {
+    for (_, hash, deps) in force.changes().rev() {
+        if past.contains(&hash) {
             past.extend(deps);
         }
     }
@@ -64,15 +64,15 @@ fn with_past(force: &InForce, of: impl IntoIterator<Item = ChangeHash>) -> BTree
 /// What the entries at these places of `held` change in a record, on top of what they had seen.
 fn changed_by(record: RecordId, held: &[Held], lost: impl Fn(usize, &ChangeHash) -> bool) -> Option<Words> {
     let force = in_force(held);
-    let changed = || force.order.iter().copied().zip(force.hashes.iter().copied());
+    let changed = || force.changes().map(|(place, hash, _)| (place, hash));
     let ours: BTreeSet<ChangeHash> = changed().filter(|(at, hash)| lost(*at, hash)).map(|(_, hash)| hash).collect();
     let last = changed().rfind(|(_, hash)| ours.contains(hash))?.0;
     let seen = with_past(&force, ours.iter().copied());
     // What builds on ours goes with it.
     let mut gone = ours;
-    for (hash, deps) in force.hashes.iter().zip(&force.deps) {
+    for (_, hash, deps) in force.changes() {
         if deps.iter().any(|dep| gone.contains(dep)) {
-            gone.insert(*hash);
+            gone.insert(hash);
         }
     }
     let with: Vec<usize> = changed().filter(|(_, hash)| seen.contains(hash)).map(|(at, _)| at).collect();
@@ -96,7 +96,7 @@ impl<S: Store> Replica<S> {
         let Ok(held) = self.space(&space) else { return };
         let speaks_for = |writer: &WriterId| found != Some(*writer) && self.speaks_for(held, writer);
         let new = in_force(after);
-        let stands: BTreeSet<ChangeHash> = new.hashes.iter().copied().collect();
+        let stands: BTreeSet<ChangeHash> = new.changes().map(|(_, hash, _)| hash).collect();
         let ours = |place: usize| speaks_for(&before[place].entry.header().writer);
         if let Some(words) = changed_by(record, before, |at, hash| ours(at) && !stands.contains(hash)) {
             self.lost_words.push((space, words));
@@ -159,9 +159,10 @@ impl<S: Store> Replica<S> {
         let row = self.reader().get(Table::Records, &join_ids(&card.space.0, &record.0))?;
         let row = RecordRow::read(&row.ok_or(EditFault::NoSuchRecord)?)?;
         let force = in_force(&read_held(&self.reader(), &row)?);
-        let stands: BTreeSet<ChangeHash> = force.hashes.iter().copied().filter(|hash| seen.contains(hash)).collect();
-        let below = force.hashes.iter().zip(&force.deps).filter(|(hash, _)| stands.contains(hash));
-        let below = with_past(&force, below.flat_map(|(_, deps)| deps.iter().copied()));
+        let stands: BTreeSet<ChangeHash> =
+            force.changes().map(|(_, hash, _)| hash).filter(|hash| seen.contains(hash)).collect();
+        let below = force.changes().filter(|(_, hash, _)| stands.contains(hash));
+        let below = with_past(&force, below.flat_map(|(_, _, deps)| deps.iter().copied()));
         let heads = Some(stands.difference(&below).copied().collect());
         let edit = Edit { record, fields, heads, author };
         Ok(self.edit(&edit, Millis::default())?.then_some(record))
@@ -245,7 +246,7 @@ impl<S: Store> Replica<S> {
         let Some(genesis) = genesis else {
             return Ok(changed_by(record, &both, |at, _| at < entries.len()).map(|words| (None, words)));
         };
-        let Ok(with) = View::of(&changes(&both, &in_force(&both).order)) else { return Ok(None) };
+        let Ok(with) = View::of_record(&in_force(&both), &both) else { return Ok(None) };
         let author = entries.last().map(|entry| author(entry)).unwrap_or_default();
         let words = Words { record, fields: with.fields, seen: BTreeSet::new(), author };
         Ok(Some((Some(genesis.header().flags & 1 == 1), words)))

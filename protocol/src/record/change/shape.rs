@@ -11,28 +11,22 @@
 //! | list | insert a map; delete an element |
 //!
 //! Whether an object of an earlier change is the map, list or text that an operation takes it for
-//! is for the guard that knows the causal past; so is whether an element or predecessor is there.
+//! is for [`crate::record::past`], which knows the causal past; so is whether an element or predecessor
+//! is there.
 
 use std::collections::BTreeMap;
 
 use super::{
-    Action, ChangeHeader, Key, Object, OperationId, Void,
+    Action, ChangeHeader, Key, Object, ObjectKind, OperationId, Void,
     blocks::{Block, Blocks, Keys, ValueType},
+    bounds::Bounds,
 };
-
-/// An object, as the operations on it show or its own operation says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Map,
-    List,
-    Text,
-}
 
 /// Neighbouring operations of this change that each made an object of the same kind.
 struct Made {
     start: u64,
     end: u64,
-    kind: Kind,
+    kind: ObjectKind,
 }
 
 /// Neighbouring operations of this change that each inserted an element into the same object.
@@ -52,8 +46,10 @@ pub(super) fn check(header: &ChangeHeader, mut blocks: Blocks<'_>) -> Result<u64
         written: BTreeMap::new(),
     };
     let mut operations = 0;
+    let mut bounds = Bounds::default();
     while let Some(block) = blocks.try_next()? {
         shape.block(&block)?;
+        bounds.block(&block)?;
         operations += block.count;
     }
     if operations == 0 {
@@ -75,12 +71,13 @@ impl<'a> Shape<'_, 'a> {
     fn block(&mut self, block: &Block<'a>) -> Result<(), Void> {
         let first = block.first;
         let kind = self.object(block)?;
-        let on =
-            |allowed: Kind| if kind.is_none_or(|kind| kind == allowed) { Ok(()) } else { Err(Void::Object(first)) };
+        let on = |allowed: ObjectKind| {
+            if kind.is_none_or(|kind| kind == allowed) { Ok(()) } else { Err(Void::Object(first)) }
+        };
         let is_root = block.object == Object::Root;
         match (block.action, block.insert, block.keys) {
             (Action::Set, false, Keys::Text(key)) => {
-                on(Kind::Map)?;
+                on(ObjectKind::Map)?;
                 let fits = match block.value_type {
                     ValueType::Text => true,
                     ValueType::Int => is_root,
@@ -102,12 +99,12 @@ impl<'a> Shape<'_, 'a> {
                 self.write(block, key)
             }
             (Action::Delete, false, Keys::Text(key)) => {
-                on(Kind::Map)?;
+                on(ObjectKind::Map)?;
                 no_value(block)?;
                 self.write(block, key)
             }
             (Action::Delete, false, Keys::Elements { .. }) => {
-                if is_root || kind == Some(Kind::Map) {
+                if is_root || kind == Some(ObjectKind::Map) {
                     return Err(Void::Object(first));
                 }
                 no_value(block)?;
@@ -115,12 +112,12 @@ impl<'a> Shape<'_, 'a> {
                 replaces_its_elements(block)
             }
             (Action::Set, true, Keys::Head | Keys::Elements { .. }) => {
-                on(Kind::Text)?;
+                on(ObjectKind::Text)?;
                 characters(block)?;
                 self.insert(block)
             }
             (Action::MakeMap, true, Keys::Head | Keys::Elements { .. }) => {
-                on(Kind::List)?;
+                on(ObjectKind::List)?;
                 self.make(block)?;
                 self.insert(block)
             }
@@ -131,8 +128,8 @@ impl<'a> Shape<'_, 'a> {
     }
 
     /// What the block's object is; `None` where an earlier change made it.
-    fn object(&mut self, block: &Block<'a>) -> Result<Option<Kind>, Void> {
-        let Object::Made(id) = block.object else { return Ok(Some(Kind::Map)) };
+    fn object(&mut self, block: &Block<'a>) -> Result<Option<ObjectKind>, Void> {
+        let Object::Made(id) = block.object else { return Ok(Some(ObjectKind::Map)) };
         if !self.reference(id, block.first).ok_or(Void::Object(block.first))? {
             return Ok(None);
         }
@@ -159,11 +156,7 @@ impl<'a> Shape<'_, 'a> {
 
     fn make(&mut self, block: &Block<'a>) -> Result<(), Void> {
         no_value(block)?;
-        let kind = match block.action {
-            Action::MakeList => Kind::List,
-            Action::MakeText => Kind::Text,
-            _ => Kind::Map,
-        };
+        let Some(kind) = block.action.makes() else { return Ok(()) };
         let (start, end) = (block.first, block.first + block.count);
         match self.made.last_mut() {
             Some(last) if last.end == start && last.kind == kind => last.end = end,

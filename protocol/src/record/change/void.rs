@@ -1,6 +1,7 @@
 //! Why a change is void (§2.3).
 
 use super::columns::Column;
+use crate::id::ChangeHash;
 
 /// Why a change is void: it stays held and is passed on, and counts for nothing (§2.2, §2.3).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -93,6 +94,15 @@ pub enum Void {
     /// An operation whose predecessors are not those that it must have.
     #[error("operation {0} has predecessors that it cannot have")]
     Predecessors(u64),
+    /// An operation that puts more into a field than one may hold.
+    #[error("operation {0} puts more into a field than it may hold")]
+    TooMuch(u64),
+    /// A change that it builds on is not there, or void.
+    #[error("it builds on {0}, which is not there")]
+    Missing(ChangeHash),
+    /// With it the record would have more changes and operations than one may.
+    #[error("the record is full: with this change it would pass what one may grow to")]
+    RecordFull,
     /// Not the first change of a record, which alone is read without the ones before it.
     #[error("it is not the first change of its record")]
     NotGenesis,
