@@ -44,6 +44,9 @@ pub enum NotInForce {
     /// It changes nothing: of a kind that this program does not apply.
     #[error("it is of a kind that this version does not apply")]
     OtherKind,
+    /// Its record lives under rules that this program does not know.
+    #[error("the record follows newer rules than this version knows")]
+    OtherRules,
     /// An earlier entry of its log has its place in the record.
     #[error("an earlier entry has its place")]
     Doubled,
@@ -77,8 +80,8 @@ pub fn in_force(held: &[Held]) -> InForce {
         let not = (0..held.len()).map(|place| (place, NotInForce::NoGenesis)).collect();
         return InForce { not, ..InForce::default() };
     };
-    let open = held[genesis].entry.header().flags & 1 == 1;
-    let owner = held[genesis].school;
+    let first = held[genesis].entry.header();
+    let (open, owner) = (first.flags & 1 == 1, held[genesis].school);
     let firsts = first_of_each(held);
     let counts: [&dyn Fn(usize) -> bool; 3] =
         [&|_| true, &|place| held[place].school == owner, &|place| place == genesis];
@@ -87,8 +90,12 @@ pub fn in_force(held: &[Held]) -> InForce {
     for (round, counted) in counts.iter().enumerate() {
         let mut judged = Judged::default();
         for (place, h) in held.iter().enumerate() {
-            let verdict = if !open && h.school != owner {
+            let verdict = if first.rules > limits::RULES {
+                Err(NotInForce::OtherRules)
+            } else if !open && h.school != owner {
                 Err(NotInForce::NotPermitted)
+            } else if h.entry.header().rules != first.rules {
+                Err(NotInForce::Header)
             } else if !firsts.contains(&place) {
                 Err(NotInForce::Doubled)
             } else if !counted(place) {

@@ -155,6 +155,9 @@ impl<S: Store> Replica<S> {
         };
         let lane = (0..=u8::MAX).find(|lane| contains(*lane)).ok_or(EditFault::NoLane)?;
         let header = self.header(row.space, EntryKind::Change, edit.record, lane, change_seq(lane) + 1, now)?;
+        // A record stays under the rules that it was made under.
+        let rules = force.order.first().map_or(limits::RULES, |genesis| held[*genesis].entry.header().rules);
+        let header = Header { rules, ..header };
         let change = document.edit(header.actor(), edit.heads.as_deref(), &edit.fields);
         let Some(change) = change.map_err(|fault| EditFault::Document(fault.to_string()))? else { return Ok(false) };
         self.sign(header, &edit.author, &change)?;

@@ -9,6 +9,7 @@ mod charter_table;
 mod charter_world;
 mod devices;
 mod exchange;
+mod force;
 mod forks;
 mod guard;
 mod hostile_belonging;

@@ -152,14 +152,15 @@ impl Fit<'_> {
             }
         }
         let wrong = Void::Key(block.first);
-        let reach = self.reach(actor).filter(|reach| high <= reach.last_op).ok_or(wrong.clone())?;
+        let reach = self.reach(actor).ok_or(wrong.clone())?;
         let chain = self.past.chains.get(reach.actor as usize).ok_or(wrong.clone())?;
         let object = self.known_place(block.object).ok_or(wrong.clone())?;
+        let are_there = |low, high| high <= reach.last_op && chain.spans.are_elements(object, low, high);
         let are_elements = if block.count == 1 || line.step.unsigned_abs() <= 1 {
-            chain.spans.are_elements(object, low, high)
+            are_there(low, high)
         } else {
             let mut named = (0..block.count).map(|row| line.at(row)).filter(|counter| *counter <= high);
-            named.all(|counter| chain.spans.are_elements(object, counter, counter))
+            named.all(|counter| are_there(counter, counter))
         };
         if are_elements { Ok(()) } else { Err(wrong) }
     }
