@@ -104,26 +104,16 @@ impl<R: Read> Catalogue<'_, R> {
     /// A record in full; nothing where it is not here, or its genesis is not.
     pub fn record(&self, record: &RecordId) -> Result<Option<Record>, Fault> {
         match self.card(record)? {
-            Some(card) => self.record_in(&card.space, record, Some(&card)),
+            Some(card) => self.record_in(&card.space, record),
             None => Ok(None),
         }
     }
-    /// A record in full, out of its entries; `card` is what is shown where the library fails on them.
-    pub(crate) fn record_in(
-        &self,
-        space: &SpaceId,
-        record: &RecordId,
-        card: Option<&Card>,
-    ) -> Result<Option<Record>, Fault> {
+    /// A record in full, out of its entries.
+    pub(crate) fn record_in(&self, space: &SpaceId, record: &RecordId) -> Result<Option<Record>, Fault> {
         let Some((row, held)) = self.held(space, record)? else { return Ok(None) };
         let force = in_force(&held);
-        let Some((card, view)) = card_of(*record, &row, &held, &force, card) else { return Ok(None) };
-        let view = view.unwrap_or_else(|| View {
-            kind: card.kind.clone(),
-            fields: card.fields.clone(),
-            conflicts: std::collections::BTreeMap::new(),
-            heads: card.heads.clone(),
-        });
+        let view = View::of_record(&force, &held);
+        let Some((card, view)) = card_of(*record, &row, &held, &force, view) else { return Ok(None) };
         let version = |(place, change, _): (usize, ChangeHash, &[ChangeHash])| {
             let Held { entry, school } = &held[place];
             let author = entry.payload().and_then(|payload| payload.read().ok()).map(|(author, _)| author.to_owned());

@@ -15,6 +15,8 @@ pub enum Planted {
     MinorityDecides,
     /// A session goes on when its peer's school belongs no more.
     SessionStays,
+    /// Automerge fails on whatever it is asked to merge.
+    LibraryFails,
     /// Operations count whatever decisions took away.
     OrderIgnored,
 }

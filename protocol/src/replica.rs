@@ -8,6 +8,7 @@
 mod charters;
 mod commit;
 mod cut;
+mod documents;
 mod govern;
 mod identity;
 mod join;
@@ -99,6 +100,7 @@ pub struct Replica<S> {
     refusals: BTreeMap<SchoolId, Millis>,
     /// Records of which more is staged than what they are.
     stale: BTreeSet<(SpaceId, RecordId)>,
+    documents: documents::Documents,
     /// Spaces in which entries of ours came back that partners had put aside.
     came_back: BTreeSet<SpaceId>,
     failed: Option<Fault>,
@@ -121,6 +123,7 @@ impl<S: Store> Replica<S> {
             lost_words: Vec::new(),
             refusals: BTreeMap::new(),
             stale: BTreeSet::new(),
+            documents: documents::Documents::default(),
             came_back: BTreeSet::new(),
             failed: None,
         };
@@ -135,6 +138,7 @@ impl<S: Store> Replica<S> {
         replica.open_forks()?;
         replica.open_logs()?;
         replica.open_proposals()?;
+        replica.retry()?;
         Ok(replica)
     }
 

@@ -56,6 +56,8 @@ pub enum Table {
     Profiles,
     /// space ‖ record → how many of its changes are held and not in force (4), where any are. A cache.
     Quarantine,
+    /// space ‖ record → nothing: what this node could not merge, to be tried again at its next start. A cache.
+    Unmerged,
     /// school → until when this node refuses to talk to it (8), all ones for good.
     Refusals,
     /// ticket → an invitation that this node issued.
@@ -68,7 +70,7 @@ pub enum Table {
 
 impl Table {
     /// All of them.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Decisions,
         Self::Operations,
         Self::Identities,
@@ -89,14 +91,15 @@ impl Table {
         Self::Sources,
         Self::Profiles,
         Self::Quarantine,
+        Self::Unmerged,
         Self::Refusals,
         Self::Invitations,
         Self::DeviceInvitations,
         Self::Joins,
     ];
     /// Those that can be made again from the others.
-    pub const CACHES: [Self; 6] =
-        [Self::Records, Self::Cards, Self::Recent, Self::Sources, Self::Profiles, Self::Quarantine];
+    pub const CACHES: [Self; 7] =
+        [Self::Records, Self::Cards, Self::Recent, Self::Sources, Self::Profiles, Self::Quarantine, Self::Unmerged];
     /// Its name on disk, with the version of its layout.
     pub fn name(self) -> &'static str {
         match self {
@@ -120,6 +123,7 @@ impl Table {
             Self::Sources => "sources-1",
             Self::Profiles => "profiles-1",
             Self::Quarantine => "quarantine-1",
+            Self::Unmerged => "unmerged-1",
             Self::Refusals => "refusals-1",
             Self::Invitations => "invitations-1",
             Self::DeviceInvitations => "device-invitations-1",

@@ -115,7 +115,7 @@ fn verify_records<R: Read>(store: &R, report: &mut Report) -> Result<(), Fault> 
             Some(value) => bytes::decode(&value, "card").ok().filter(|card: &Card| card.space == space),
             None => None,
         };
-        match catalogue.record_in(&space, &id, stored.as_ref()) {
+        match catalogue.record_in(&space, &id) {
             Ok(record) if record.as_ref().map(|record| &record.card) == stored.as_ref() => {}
             Ok(_) => report.wrong("the list does not say what its entries say", format!("record {id}")),
             Err(fault) => report.wrong(fault, format!("record {id}")),

@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use super::field::{Fields, Value};
-use super::view::View;
 use crate::id::{ChangeHash, RecordId, SchoolId, SpaceId};
 use crate::time::Timestamp;
 
@@ -46,13 +45,5 @@ impl Card {
     /// The members of a set of it.
     pub fn set(&self, field: &str) -> &[String] {
         self.fields.get(field).map(Value::members).unwrap_or_default()
-    }
-    /// Takes over what a view says.
-    pub(crate) fn show(&mut self, view: View) {
-        self.kind = view.kind;
-        self.heads = view.heads;
-        self.conflicts = view.conflicts.into_keys().collect();
-        self.fields = view.fields.into_iter().filter(|(_, value)| !matches!(value, Value::Text(_))).collect();
-        self.local_fault = None;
     }
 }

@@ -21,7 +21,10 @@ use super::{
     force::{Held, InForce, changes},
     past::Past,
 };
-use crate::id::ChangeHash;
+use crate::{
+    id::ChangeHash,
+    planted::{self, Planted},
+};
 
 pub(super) use read::{Stands, blobs, objects, standing, union};
 
@@ -72,18 +75,27 @@ impl Document {
     }
     /// Merges changes, each after those that it builds on, that are all of `past`.
     pub(super) fn merge(past: Past, changes: &[&[u8]]) -> Result<Self, LocalFault> {
-        guarded(|| {
-            // Places in a text are counted in characters, whatever features other crates turn on.
-            let mut automerge = Automerge::new_with_encoding(TextEncoding::UnicodeCodePoint);
-            let changes: Result<Vec<_>, _> = changes.iter().map(|bytes| automerge::Change::try_from(*bytes)).collect();
-            automerge.apply_changes(changes.map_err(|error| LocalFault::Refused(error.to_string()))?)?;
-            Self::with(automerge, past)
-        })
+        // Places in a text are counted in characters, whatever features other crates turn on.
+        let empty = Automerge::new_with_encoding(TextEncoding::UnicodeCodePoint);
+        guarded(|| Self::with(apply(empty, changes)?, past))
     }
-
     /// The document of what is in force among entries held about a record.
     pub(crate) fn of_record(force: &InForce, held: &[Held]) -> Result<Self, LocalFault> {
         Self::merge(force.past.clone(), &changes(held, &force.order))
+    }
+    /// The same for a document of earlier changes of that record: only what came since is merged. Where some
+    /// of the earlier ones are in force no more, a document is built anew.
+    pub(crate) fn brought_up(self, force: &InForce, held: &[Held]) -> Result<Self, LocalFault> {
+        if !self.past.heads().iter().all(|head| force.past.contains(head)) {
+            return Self::of_record(force, held);
+        }
+        let new = force.changes().filter(|(_, hash, _)| !self.past.contains(hash));
+        let new: Vec<usize> = new.map(|(place, ..)| place).collect();
+        if new.is_empty() {
+            return Ok(self);
+        }
+        let new = changes(held, &new);
+        guarded(|| Self::with(apply(self.automerge, &new)?, force.past.clone()))
     }
 
     /// Reads a document that has taken in all these changes.
@@ -106,14 +118,27 @@ impl Document {
     pub fn conflicts(&self) -> &BTreeMap<String, Vec<Value>> {
         &self.conflicts
     }
+    /// What its changes weigh ([`Past::weight`]).
+    pub(crate) fn weight(&self) -> u64 {
+        self.past.weight()
+    }
     /// The changes that no other builds on, ascending.
     pub fn heads(&self) -> Vec<ChangeHash> {
         self.past.heads()
     }
 }
 
+fn apply(mut document: Automerge, changes: &[&[u8]]) -> Result<Automerge, LocalFault> {
+    let changes: Result<Vec<_>, _> = changes.iter().map(|bytes| automerge::Change::try_from(*bytes)).collect();
+    document.apply_changes(changes.map_err(|error| LocalFault::Refused(error.to_string()))?)?;
+    Ok(document)
+}
+
 /// Runs Automerge; a panic in it is a fault like any other.
 pub(super) fn guarded<T, E: From<LocalFault>>(work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    if planted::is(Planted::LibraryFails) {
+        return Err(LocalFault::Panicked("planted".to_owned()).into());
+    }
     catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|panic| Err(LocalFault::Panicked(panic_message(panic.as_ref())).into()))
 }

@@ -73,6 +73,22 @@ impl View {
         }
         Self::of(&changes(held, &force.order))
     }
+    /// The last view that this node can make, where it cannot make the whole one: that of as many changes as
+    /// it can merge, in their order. The first is read without Automerge, so there is always one.
+    pub(crate) fn last_good(force: &InForce, held: &[Held]) -> Self {
+        let changes = changes(held, &force.order);
+        let view = |count: usize| Self::of(changes.get(..count).unwrap_or_default()).ok();
+        let (mut good, mut bad) = (1, changes.len());
+        let mut best = view(good).unwrap_or_default();
+        while good + 1 < bad {
+            let middle = good.midpoint(bad);
+            match view(middle) {
+                Some(found) => (good, best) = (middle, found),
+                None => bad = middle,
+            }
+        }
+        best
+    }
 
     fn with(fields: Fields, conflicts: BTreeMap<String, Vec<Value>>, heads: Vec<ChangeHash>) -> Self {
         let kind = fields.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();

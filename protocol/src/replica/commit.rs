@@ -12,7 +12,7 @@ use crate::limits;
 use crate::log::{Entry, EntryKind, Header, Payload};
 use crate::record::field::{Fields, Value};
 use crate::record::kind::{self, Invalid, Kind};
-use crate::record::{Document, Held, in_force, write_genesis};
+use crate::record::{Held, in_force, write_genesis};
 use crate::store::{Read, Store, Table};
 use crate::time::Millis;
 
@@ -128,7 +128,7 @@ impl<S: Store> Replica<S> {
         }
         let held = record::read_held(&self.reader(), &row)?;
         let force = in_force(&held);
-        let document = Document::of_record(&force, &held);
+        let document = self.document(row.space, edit.record, &force, &held);
         let mut document = document.map_err(|fault| EditFault::Document(fault.to_string()))?;
         let kind = document.fields().get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
         let kind = Kind::named(&kind).ok_or(EditFault::UnknownKind(kind))?;
@@ -159,8 +159,12 @@ impl<S: Store> Replica<S> {
         let rules = force.order.first().map_or(limits::RULES, |genesis| held[*genesis].entry.header().rules);
         let header = Header { rules, ..header };
         let change = document.edit(header.actor(), edit.heads.as_deref(), &edit.fields);
-        let Some(change) = change.map_err(|fault| EditFault::Document(fault.to_string()))? else { return Ok(false) };
+        let Some(change) = change.map_err(|fault| EditFault::Document(fault.to_string()))? else {
+            self.documents.keep(row.space, edit.record, document);
+            return Ok(false);
+        };
         self.sign(header, &edit.author, &change)?;
+        self.documents.keep(row.space, edit.record, document);
         self.freshen()?;
         Ok(true)
     }

@@ -1,12 +1,15 @@
 //! What an entry means for its record: the part of a batch that is cache.
 
-use super::rows::{Place, RecordRow, join_ids, read_entry};
+use super::rows::{Place, RecordRow, join_ids, read_entry, split_ids};
 use super::{Notice, Replica};
 use crate::fault::Fault;
 use crate::hash;
 use crate::id::{RecordId, SchoolId, SpaceId};
 use crate::log::{EntryKind, Verified};
-use crate::record::{Card, Held, InForce, View, changes, in_force};
+use crate::record::document::LocalFault;
+use crate::record::field::Value;
+use crate::record::view::ViewFault;
+use crate::record::{Card, Document, Held, InForce, View, changes, in_force};
 use crate::store::{Read, Store, Table};
 use crate::time::Timestamp;
 
@@ -82,6 +85,19 @@ impl<S: Store> Replica<S> {
         self.stage_card(record, row, held, &force)
     }
 
+    /// Tries again to merge what this node could not: its program may be a newer one now.
+    pub(super) fn retry(&mut self) -> Result<(), Fault> {
+        let mut unmerged = Vec::new();
+        self.store.scan(Table::Unmerged, &[], &[], &mut |key, _| {
+            unmerged.push(split_ids(key)?);
+            Ok(true)
+        })?;
+        for (space, record) in unmerged {
+            self.restage_record(SpaceId(space), RecordId(record))?;
+        }
+        self.flush().map(|_| ())
+    }
+
     /// Makes everything that is cache anew, from the entries held.
     pub fn rebuild(&mut self) -> Result<(), Fault> {
         self.flush()?;
@@ -111,15 +127,46 @@ impl<S: Store> Replica<S> {
         Ok(())
     }
 
+    /// The document of what is in force of a record, brought up to it from the one that was kept.
+    pub(super) fn document(
+        &mut self,
+        space: SpaceId,
+        record: RecordId,
+        force: &InForce,
+        held: &[Held],
+    ) -> Result<Document, LocalFault> {
+        match self.documents.take(space, record) {
+            Some(kept) => kept.brought_up(force, held),
+            None => Document::of_record(force, held),
+        }
+    }
+    /// The view of what is in force of a record; its document is kept where one was needed.
+    fn merged(&mut self, space: SpaceId, record: RecordId, force: &InForce, held: &[Held]) -> Result<View, ViewFault> {
+        if force.order.len() < 2 {
+            return View::of_record(force, held);
+        }
+        let document = self.document(space, record, force, held)?;
+        let view = View::from(&document);
+        self.documents.keep(space, record, document);
+        Ok(view)
+    }
+
     /// Stages the card of a record, the list and the index that lead to it.
     fn stage_card(&mut self, record: RecordId, row: &RecordRow, held: &[Held], force: &InForce) -> Result<(), Fault> {
         let old = self.reader().get(Table::Cards, &record.0)?;
         let old: Option<Card> = old.map(|value| crate::bytes::decode(&value, "card")).transpose()?;
-        let card = card_of(record, row, held, force, old.as_ref()).map(|(card, _)| card);
+        let view = self.merged(row.space, record, force, held);
+        let card = card_of(record, row, held, force, view).map(|(card, _)| card);
         if let Some(old) = old.as_ref().filter(|old| card.is_none() && old.space == row.space) {
             return self.unstage_card(old);
         }
         let Some(card) = card else { return Ok(()) };
+        let key = join_ids(&row.space.0, &record.0);
+        if card.local_fault.is_some() {
+            self.staged.put(Table::Unmerged, key, []);
+        } else if old.as_ref().is_some_and(|old| old.local_fault.is_some()) {
+            self.staged.delete(Table::Unmerged, key);
+        }
         if let Some(old) = &old {
             self.staged.delete(Table::Recent, recent_key(row.space, old.updated, record));
         }
@@ -159,50 +206,41 @@ pub(crate) fn read_held<R: Read>(store: &R, row: &RecordRow) -> Result<Vec<Held>
     row.entries.iter().map(read).collect()
 }
 
-/// The card of a record out of what is held of it, with the view unless this node cannot make it; nothing
-/// while its genesis is not in force.
+/// The card of a record out of what is held of it and its view, with that view, or with the last good one
+/// where this node cannot make it; nothing while its genesis is not in force.
 pub(crate) fn card_of(
     record: RecordId,
     row: &RecordRow,
     held: &[Held],
     force: &InForce,
-    old: Option<&Card>,
-) -> Option<(Card, Option<View>)> {
-    let school = row.owner?;
+    view: Result<View, ViewFault>,
+) -> Option<(Card, View)> {
     let clocks = || force.order.iter().map(|place| held[*place].entry.header().clock);
-    let mut card = Card {
+    let (mut view, local_fault) = match view {
+        Ok(view) => (view, None),
+        Err(fault) => (View::last_good(force, held), Some(fault.to_string())),
+    };
+    // What kind a record is, its genesis says for good.
+    if let Some(kind) = genesis_kind(held, &force.order) {
+        view.kind = kind;
+    }
+    let View { kind, fields, conflicts, heads } = view.clone();
+    let card = Card {
         id: record,
         space: row.space,
-        school,
-        kind: String::new(),
+        school: row.owner?,
+        kind,
         open: row.open,
         created: held[*force.order.first()?].entry.header().clock,
         updated: clocks().max()?,
-        heads: Vec::new(),
-        fields: old.map(|old| old.fields.clone()).unwrap_or_default(),
-        conflicts: Vec::new(),
+        heads,
+        fields: fields.into_iter().filter(|(_, value)| !matches!(value, Value::Text(_))).collect(),
+        conflicts: conflicts.into_keys().collect(),
         changes: count(force.order.len()),
         not_in_force: count(force.not.len()),
-        local_fault: None,
+        local_fault,
     };
-    match View::of_record(force, held) {
-        // What kind a record is, its genesis says for good.
-        Ok(mut view) => {
-            if let Some(kind) = genesis_kind(held, &force.order) {
-                view.kind = kind;
-            }
-            card.show(view.clone());
-            Some((card, Some(view)))
-        }
-        Err(fault) => {
-            if let Some(old) = old {
-                card.kind.clone_from(&old.kind);
-                card.heads.clone_from(&old.heads);
-            }
-            card.local_fault = Some(fault.to_string());
-            Some((card, None))
-        }
-    }
+    Some((card, view))
 }
 
 fn count(n: usize) -> u32 {

@@ -25,7 +25,7 @@ use staffroom_protocol::time::{Millis, Timestamp};
 
 use crate::support::{line, text};
 
-fn hex(bytes: impl AsRef<[u8]>) -> String {
+pub(crate) fn hex(bytes: impl AsRef<[u8]>) -> String {
     data_encoding::HEXLOWER.encode(bytes.as_ref())
 }
 
@@ -39,7 +39,7 @@ fn hash(context: &str, parts: &[&[u8]]) -> [u8; 32] {
 }
 
 /// Compares a file of vectors with what was made, or writes it.
-fn check(name: &str, about: &str, vectors: &Json) {
+pub(crate) fn check(name: &str, about: &str, vectors: &Json) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/vectors").join(name);
     let mut made = json!({ "about": about, "status": "draft", "bytes": "hexadecimal unless named text" });
     made.as_object_mut().unwrap().extend(vectors.as_object().unwrap().clone());

@@ -19,7 +19,7 @@ use crate::row;
 
 const COUNT: usize = 4_000;
 
-fn school(n: u8) -> Replica<MemoryStore> {
+pub(crate) fn school(n: u8) -> Replica<MemoryStore> {
     let code = RecoveryCode::from_random([n; 20]);
     let device = SecretKey::from_seed(&[n; 32]);
     let mut school = IdentityChain::new(Inception::new(&code));
@@ -28,7 +28,7 @@ fn school(n: u8) -> Replica<MemoryStore> {
     Replica::open(MemoryStore::default(), me, Entropy::from_seed([n; 32])).expect("opens")
 }
 
-fn fields(n: usize) -> Fields {
+pub(crate) fn fields(n: usize) -> Fields {
     let body = "What we did, what the class said, what we would change. ".repeat(40);
     Fields::from([
         ("title".to_owned(), Value::Line(format!("Lesson {n}"))),
