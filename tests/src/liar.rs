@@ -16,6 +16,7 @@
 //! Another behaviour is a variant, its line in [`Behaviour::steps`], and a line in the tests that says
 //! what must come of it.
 
+mod changes;
 mod charters;
 mod entries;
 mod frames;
@@ -69,6 +70,8 @@ pub enum Behaviour {
     TinyRecords(usize),
     /// The same, all about one record that nobody began.
     TinyChanges(usize),
+    /// Changes of a record of its own that Automerge would not survive, as many as that.
+    MadChanges(u8),
     /// A profile whose name has HTML, a right-to-left override, a bell and a NUL.
     HostileName,
     /// A profile whose name has a megabyte.
@@ -117,6 +120,7 @@ impl Behaviour {
             Self::TwoOfOneSeq => entries::two_of_one_seq(view),
             Self::TinyRecords(count) => entries::tiny_records(view, count),
             Self::TinyChanges(count) => entries::tiny_changes(view, count),
+            Self::MadChanges(count) => changes::mad(view, count),
             Self::HostileName => entries::profile(view, entries::HOSTILE_NAME),
             Self::MegabyteName => entries::profile(view, &"Northgate ".repeat(100_000)),
             Self::MegabytePayload => entries::profile(view, &"Northgate ".repeat(110_000)),

@@ -41,6 +41,7 @@ mod planted;
 mod random;
 mod stored;
 mod tickets;
+mod together;
 mod traffic;
 mod troubles;
 mod witness;

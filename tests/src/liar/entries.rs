@@ -16,7 +16,7 @@ pub(super) const CENTURY_MS: u64 = 100 * 365 * 24 * 3_600 * 1_000;
 /// A name that acts rather than being read.
 pub(super) const HOSTILE_NAME: &str = "<script>alert(1)</script>\u{202e}loohcS\u{7}\u{1b}[2J\0Northgate";
 
-fn fields(kind: &str, title: &str) -> Fields {
+pub(super) fn fields(kind: &str, title: &str) -> Fields {
     let line = |text: &str| Value::Line(text.to_owned());
     Fields::from([("kind".to_owned(), line(kind)), ("title".to_owned(), line(title))])
 }
@@ -28,7 +28,7 @@ fn note<S: Store>(view: &View<'_, S>, header: Header, title: &str) -> Entry {
 }
 
 /// The header of a record that begins where `entry` was.
-fn after(entry: &Entry) -> Header {
+pub(super) fn after(entry: &Entry) -> Header {
     let before = entry.header();
     let seq = before.seq + 1;
     let record = Header::record_at(before.space, before.writer, seq);

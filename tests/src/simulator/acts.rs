@@ -38,6 +38,9 @@ impl World {
             return self.promote(number, self.clusters[number]);
         }
         let Some(space) = self.some_space(number) else { return Ok(()) };
+        if self.plan.together {
+            return self.write_together(number, space);
+        }
         if self.random.per_mille(self.plan.belonging) {
             return self.govern(number, space);
         }
@@ -101,7 +104,7 @@ impl World {
     }
 
     /// The place that the next entry of a node's writer will have.
-    fn next_place(&self, number: usize, space: SpaceId) -> Option<(WriterId, u64)> {
+    pub(super) fn next_place(&self, number: usize, space: SpaceId) -> Option<(WriterId, u64)> {
         let space = self.nodes[number].replica.as_ref()?.space(&space).ok()?;
         let writer = space.own_writer();
         Some((writer, space.staged_frontier().next(&writer)))
@@ -152,7 +155,7 @@ impl World {
     }
 
     /// A school may be refused only where it may not write, as far as its own node knows.
-    fn refused_write(&mut self, number: usize, space: SpaceId, fault: &EditFault) -> Result<(), Violation> {
+    pub(super) fn refused_write(&mut self, number: usize, space: SpaceId, fault: &EditFault) -> Result<(), Violation> {
         let school = self.nodes[number].school;
         let held = self.nodes[number].replica.as_ref().and_then(|replica| replica.space(&space).ok());
         let may = held.is_some_and(|held| held.charter().resolved().role(&school) > Some(Role::Reader));
@@ -209,7 +212,7 @@ impl World {
         values.filter_map(Value::as_str).map(str::to_owned).collect()
     }
     /// Where the entry lies that was just staged.
-    fn place(&self, number: usize, space: SpaceId, (writer, seq): (WriterId, u64)) -> Place {
+    pub(super) fn place(&self, number: usize, space: SpaceId, (writer, seq): (WriterId, u64)) -> Place {
         let held = self.nodes[number].replica.as_ref().and_then(|replica| replica.space(&space).ok());
         (writer, seq, held.map(|held| held.staged_frontier().head(&writer)).unwrap_or_default())
     }

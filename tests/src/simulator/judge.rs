@@ -44,6 +44,7 @@ impl World {
             let same = other == *first || records == self.records(other, space)?;
             Violation::unless(same, "one_view_per_frontier", || format!("node {other} at the end"))?;
         }
+        self.judge_together()?;
         self.check_stores()?;
         self.counts.more("entries restated", self.model.restated.len() as u64);
         self.counts.more("entries written", self.model.logs.values().map(|log| log.len() as u64).sum());

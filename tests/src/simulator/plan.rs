@@ -64,6 +64,8 @@ pub struct Plan {
     pub lie_ms: u64,
     /// Acts in a thousand that are about who belongs: proposals, votes, leaving, keys.
     pub belonging: u64,
+    /// Whether all that people do is to write in one record.
+    pub together: bool,
     /// The fault planted on purpose.
     pub planted: Option<Planted>,
 }
@@ -114,6 +116,14 @@ impl Plan {
         Self { name: "huge", dials: 2, pause_ms: 20_000, clusters: 1, trouble_ms: 1_000, ..plan }
     }
 
+    /// Three to twenty nodes whose people all write in one record.
+    pub fn together(seed: u64) -> Self {
+        let mut random = Random::new(seed, 5);
+        let nodes = 3 + random.place(18);
+        let plan = Self::of(seed, nodes, 60_000, &mut random);
+        Self { name: "together", together: true, belonging: 0, clusters: 1, import: 0, ..plan }
+    }
+
     fn of(seed: u64, nodes: usize, safety_ms: u64, random: &mut Random) -> Self {
         let all = [Trouble::Crash, Trouble::Partition, Trouble::ClockJump, Trouble::DiskFails, Trouble::Break];
         let mut troubles: Vec<Trouble> = all.into_iter().filter(|_| random.per_mille(600)).collect();
@@ -141,6 +151,7 @@ impl Plan {
             import: sometimes(random, 50, 1_400),
             lie_ms: 0,
             belonging: if random.per_mille(700) { random.between(50, 500) } else { 0 },
+            together: false,
             planted: None,
         }
     }
@@ -159,6 +170,7 @@ impl Plan {
             "liar" => Self::with_a_liar(seed),
             "large" => Self::large(seed),
             "huge" => Self::huge(seed),
+            "together" => Self::together(seed),
             "forking" => Self::forking(seed),
             _ => return None,
         })

@@ -14,6 +14,7 @@ use super::network::{ConnectionId, Network};
 use super::node::Node;
 use super::plan::Plan;
 use super::random::Random;
+use super::together::Together;
 use super::witness::Witness;
 
 /// Something that happens at a moment.
@@ -60,6 +61,7 @@ pub(super) struct World {
     /// The ends of connections that had a session, and those whose session ended.
     pub(super) opened: BTreeSet<(ConnectionId, usize)>,
     pub(super) ended: BTreeSet<(ConnectionId, usize)>,
+    pub(super) together: Together,
     /// Makes every value that is written another.
     pub(super) values: u64,
     pub(super) healed: bool,
@@ -86,6 +88,7 @@ impl World {
             clusters: Vec::new(),
             opened: BTreeSet::new(),
             ended: BTreeSet::new(),
+            together: Together::default(),
             values: 0,
             healed: false,
             invitations: BTreeMap::new(),

@@ -60,6 +60,12 @@ fn what_a_member_may_sign_is_held_and_harms_nobody() {
     dates_are_ours(&ground);
     let held = now(&ground);
     ground.bears(&mut liar, space, Behaviour::AnothersActor, one_more(&held, void));
+    let held = void(&now(&ground));
+    ground.bears(&mut liar, space, Behaviour::MadChanges(90), |now| void(now) >= held + 90);
+    let list = json(&ground.hill, &["list", "--kind", "note"]);
+    let titles = || list.as_array().expect("a list").iter().map(|note| note["title"].as_str().expect("a title"));
+    assert_eq!(titles().filter(|title| *title == "Before the lies").count(), 1, "the record stands as it began");
+    assert!(!titles().any(|title| title.starts_with("Lie ")), "no lie is shown");
     let held = now(&ground);
     ground.bears(&mut liar, space, Behaviour::MegabyteName, one_more(&held, void));
     let held = entries(&now(&ground));
