@@ -26,3 +26,4 @@ mod schools;
 mod support;
 mod tickets;
 mod vectors;
+mod votes;
