@@ -12,7 +12,8 @@
 //! ```
 //!
 //! `peer` names devices, `streams` says who may open which stream, `swarm` owns the connections,
-//! `dialler` decides whom to dial when, `sync`, and `join` with `redeem` carry the two protocols as `frame`s,
+//! `dialler` decides whom to dial when, `sync`, and `join` with `redeem`, `device` and `present` carry the two
+//! protocols as `frame`s,
 //! `alive` notices lines that went dead, `roster` holds what all of them look at.
 //!
 //! It promises that a stranger reaches nothing but `/staffroom/join/1`, that whatever a peer sends is
@@ -25,7 +26,9 @@ mod device;
 mod dialler;
 mod frame;
 mod join;
+mod pause;
 mod peer;
+mod present;
 mod reason;
 mod redeem;
 mod roster;
@@ -90,6 +93,7 @@ impl Net {
             dial_now: Notify::new(),
             refresh: Notify::new(),
             holding: Semaphore::new(redeem::HELD),
+            judging: Semaphore::new(1),
             stopped: watch::Sender::new(false),
         });
         let mut task = swarm::Task::new(swarm, shared.clone(), asked, reports, addresses);
@@ -140,6 +144,8 @@ struct Shared {
     refresh: Notify,
     /// Streams of joiners that wait for a person.
     holding: Semaphore,
+    /// Strangers that present a part of a charter: one is judged at a time.
+    judging: Semaphore,
     stopped: watch::Sender<bool>,
 }
 

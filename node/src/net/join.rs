@@ -130,7 +130,7 @@ impl Talk<'_> {
             Joined::Admitted(parts) => self.charter(parts).await.map(Told::Charter),
             Joined::Refused => Err(refused()),
             Joined::Compare(nonce) => self.compare(ticket, nonce, deadline).await,
-            Joined::Waiting => Err(not_entered(&Fault::OutOfTurn("Waiting"))),
+            Joined::Waiting | Joined::More => Err(not_entered(&Fault::OutOfTurn("Joined"))),
         }
     }
 
@@ -153,7 +153,7 @@ impl Talk<'_> {
             Joined::Admitted(parts) => self.charter(parts).await.map(Told::Charter),
             Joined::Refused => Err(refused()),
             Joined::Waiting => Ok(Told::Waiting(words)),
-            Joined::Compare(_) => Err(not_entered(&Fault::OutOfTurn("Compare"))),
+            Joined::Compare(_) | Joined::More => Err(not_entered(&Fault::OutOfTurn("Joined"))),
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod ground;
 mod joining;
+mod presenting;
 mod refusals;
 
 use std::sync::Arc;

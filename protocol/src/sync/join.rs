@@ -69,6 +69,8 @@ pub enum Joined {
     Compare(Nonce),
     /// The words are on our screen; nobody has confirmed yet.
     Waiting,
+    /// Go on: the next frame is awaited.
+    More,
 }
 
 impl Joined {

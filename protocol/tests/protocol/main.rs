@@ -16,6 +16,7 @@ mod hostile_peer;
 mod identity;
 mod joining;
 mod lives;
+mod presented;
 mod record_change;
 mod record_genesis;
 mod record_hostile;
