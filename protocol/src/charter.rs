@@ -32,5 +32,5 @@ pub use presented::Presented;
 pub use proposals::Decided;
 pub use resolve::{Member, RESOLVER, Resolved, Writer, resolve};
 pub use role::Role;
-pub use ticket::{Holder, Invitation, NotATicket, Redeemed, Redemption, Standing, Ticket, Waiting};
+pub use ticket::{Holder, Invitation, Join, NotATicket, Redeemed, Redemption, Standing, Ticket, Waiting};
 pub use words::{Nonce, NotWords, Transcript, Words, commitment};

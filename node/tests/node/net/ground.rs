@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use futures::StreamExt;
+use futures::{AsyncWriteExt, StreamExt};
 use libp2p::swarm::{StreamProtocol, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Swarm, SwarmBuilder, noise, tcp, yamux};
 use libp2p_stream::{Control, OpenStreamError};
@@ -174,6 +174,13 @@ impl Stranger {
     pub(super) fn is_cut(&self) -> bool {
         self.task.is_finished()
     }
+}
+
+/// Sends a frame.
+pub(super) async fn send(stream: &mut libp2p::Stream, frame: &[u8]) {
+    let length = u32::try_from(frame.len()).expect("short").to_le_bytes();
+    stream.write_all(&[&length, frame].concat()).await.expect("sent");
+    stream.flush().await.expect("sent");
 }
 
 /// Passes bytes on until it is told not to; then it keeps both connections open and says nothing.

@@ -11,7 +11,7 @@ use staffroom_protocol::identity::{IdentityChain, Inception, RecoveryCode, Right
 use staffroom_protocol::limits;
 use staffroom_protocol::sync::{DeviceAsk, SpacePart};
 
-use super::ground::{JOIN, SYNC, School, Stranger, eventually, two_schools};
+use super::ground::{JOIN, SYNC, School, Stranger, eventually, send, two_schools};
 
 const MORE: [u8; 5] = [1, 0, 0, 0, 4];
 const REFUSED: [u8; 5] = [1, 0, 0, 0, 1];
@@ -90,13 +90,6 @@ fn charter_of(seed: [u8; 32]) -> (SpaceId, Missing) {
     let founding = Founding { name: "Mine".to_owned(), rules: 0, continues: SpaceId::default(), nonce: [0; 16] };
     let (charter, _) = Charter::found(&founding, Actor { school: &school, device: &device }).expect("founded");
     (charter.space(), charter.whole())
-}
-
-async fn send(stream: &mut libp2p::Stream, frame: &[u8]) {
-    let length = u32::try_from(frame.len()).expect("short").to_le_bytes();
-    stream.write_all(&length).await.expect("sent");
-    stream.write_all(frame).await.expect("sent");
-    stream.flush().await.expect("sent");
 }
 
 #[tokio::test(flavor = "multi_thread")]
