@@ -35,6 +35,7 @@ mod roster;
 mod streams;
 mod swarm;
 mod sync;
+mod times;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -54,6 +55,7 @@ pub use join::Joining;
 use roster::{Line, Roster};
 use streams::NotOpened;
 use swarm::Ask;
+pub use times::Times;
 
 /// How long a stream may take to open.
 const OPEN_TIME: Duration = Duration::from_secs(15);
@@ -67,6 +69,8 @@ pub struct NetConfig {
     pub listen: Vec<String>,
     /// Whether partners on the local network are found by multicast DNS.
     pub mdns: bool,
+    /// How long to wait for what.
+    pub times: Times,
 }
 
 /// A node's network. Clones are handles to the same one; it runs until [`Net::stop`].
@@ -88,6 +92,7 @@ impl Net {
         let shared = Arc::new(Shared {
             engine,
             roster,
+            times: config.times,
             asks,
             links: AtomicU64::new(1),
             dial_now: Notify::new(),
@@ -138,6 +143,7 @@ impl Net {
 struct Shared {
     engine: Engine,
     roster: Roster,
+    times: Times,
     asks: mpsc::Sender<Ask>,
     links: AtomicU64,
     dial_now: Notify,

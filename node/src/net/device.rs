@@ -17,7 +17,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::info;
 
-use super::frame::{self, ASK_TIME, NoFrame, REFUSAL_TIME};
+use super::frame::{self, NoFrame, REFUSAL_TIME};
 use super::join::{ANSWER_TIME, CHARTER_TIME, DIAL_TIME, busy};
 use super::roster::Line;
 use super::streams::{JOIN, NotOpened};
@@ -174,7 +174,7 @@ pub(super) async fn answer(
     }
     frame::flush(stream).await?;
     if brings_chain {
-        let chain = frame::read_within(stream, line, limits::FRAME, ASK_TIME).await;
+        let chain = frame::read_within(stream, line, limits::FRAME, line.times.ask).await;
         let began = Instant::now();
         let taken = match chain {
             Ok(chain) => take_chain(shared, line, &chain).await,

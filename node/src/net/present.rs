@@ -21,7 +21,7 @@ use tracing::info;
 
 use super::Shared;
 use super::device::refuse;
-use super::frame::{self, ASK_TIME, NoFrame};
+use super::frame::{self, NoFrame};
 use super::join::ANSWER_TIME;
 use super::roster::Line;
 use super::streams::JOIN;
@@ -73,7 +73,7 @@ async fn converse(shared: &Shared, line: &Line, parts: &[Vec<u8>]) -> Result<boo
 pub(super) async fn hear(shared: &Shared, line: &Line, stream: &mut Stream) -> io::Result<()> {
     say(stream, Joined::More).await?;
     for _ in 0..limits::JOIN_PARTS {
-        let part = frame::read_within(stream, line, limits::PRESENTED, ASK_TIME).await;
+        let part = frame::read_within(stream, line, limits::PRESENTED, line.times.ask).await;
         let began = Instant::now();
         let presented = match part {
             Ok(part) => judge(shared, line.device, part).await,

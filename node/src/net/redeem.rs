@@ -19,7 +19,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::info;
 
-use super::frame::{self, ASK_TIME, NoFrame, REFUSAL_TIME};
+use super::frame::{self, NoFrame, REFUSAL_TIME};
 use super::roster::{Held, Line};
 use super::{Shared, device};
 use crate::engine::Command;
@@ -42,12 +42,12 @@ enum End {
 /// Answers somebody who wants to join.
 pub(super) async fn redeem(shared: &Shared, line: &Line, mut stream: Stream, held: Held) {
     let answering = async {
-        let asked = frame::read_within(&mut stream, line, limits::JOIN_FRAME, ASK_TIME).await;
+        let asked = frame::read_within(&mut stream, line, limits::JOIN_FRAME, line.times.ask).await;
         let mut began = Instant::now();
         if let Some(ask) = asked.as_ref().ok().and_then(|frame| DeviceAsk::parse(frame)) {
             device::answer(shared, line, &mut stream, ask, began).await?;
             drop(held);
-            return hear_out(stream).await;
+            return hear_out(line, stream).await;
         }
         let end = match asked.map(|frame| Join::parse(&frame)) {
             Ok(Ok(join)) => match introduced(shared, line, &mut stream, join).await? {
@@ -63,7 +63,7 @@ pub(super) async fn redeem(shared: &Shared, line: &Line, mut stream: Stream, hel
         finish(shared, line, &mut stream, end, began).await?;
         // Free for the next stream before this one ends: who has seen the end may open another.
         drop(held);
-        hear_out(stream).await
+        hear_out(line, stream).await
     };
     tokio::select! {
         result = answering => if let Err(error) = result {
@@ -74,9 +74,9 @@ pub(super) async fn redeem(shared: &Shared, line: &Line, mut stream: Stream, hel
 }
 
 /// Closes our side, and leaves the other the time to read everything: dropping the stream would cut it off.
-async fn hear_out(mut stream: Stream) -> io::Result<()> {
+async fn hear_out(line: &Line, mut stream: Stream) -> io::Result<()> {
     frame::close(&mut stream).await?;
-    let _ = timeout(ASK_TIME, stream.read(&mut [0])).await;
+    let _ = timeout(line.times.ask, stream.read(&mut [0])).await;
     Ok(())
 }
 
@@ -94,7 +94,7 @@ async fn introduced(
         return Ok(Err(fault));
     }
     say(stream, Joined::More).await?;
-    let Ok(chain) = frame::read_within(stream, line, limits::PRESENTED, ASK_TIME).await else {
+    let Ok(chain) = frame::read_within(stream, line, limits::PRESENTED, line.times.ask).await else {
         return Ok(Err(Fault::Ticket));
     };
     let came = Instant::now();
@@ -137,7 +137,7 @@ async fn compare(
     ours: Nonce,
 ) -> io::Result<bool> {
     say(stream, Joined::Compare(ours)).await?;
-    let shown = frame::read_within(stream, line, limits::JOIN_FRAME, ASK_TIME).await;
+    let shown = frame::read_within(stream, line, limits::JOIN_FRAME, line.times.ask).await;
     let Ok(Ok(Reveal(nonce))) = shown.map(|frame| Reveal::parse(&frame)) else { return Ok(false) };
     let (ticket, joiner) = (redemption.join.ticket, line.device);
     let revealed = shared.engine.query(|answer| Command::Reveal { ticket, joiner, nonce, answer }).await;

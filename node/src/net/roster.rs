@@ -13,6 +13,7 @@ use staffroom_protocol::id::{DeviceId, SpaceId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
 
+use super::Times;
 use crate::engine::Partnership;
 
 /// How long one that asks to join waits for another.
@@ -26,6 +27,8 @@ pub(super) struct Line {
     pub(super) device: DeviceId,
     /// Whether we dialled.
     pub(super) dialled: bool,
+    /// How long what runs on it waits for what.
+    pub(super) times: Times,
     /// When it came about.
     pub(super) since: Instant,
     /// Held while we ask to join on it: one at a time, the others wait.
@@ -41,11 +44,12 @@ pub(super) struct Line {
 
 impl Line {
     /// A connection that came about now.
-    pub(super) fn new(id: ConnectionId, device: DeviceId, dialled: bool) -> Arc<Self> {
+    pub(super) fn new(id: ConnectionId, device: DeviceId, dialled: bool, times: Times) -> Arc<Self> {
         Arc::new(Self {
             id,
             device,
             dialled,
+            times,
             since: Instant::now(),
             asking: Arc::new(Semaphore::new(1)),
             answering: Flag::default(),

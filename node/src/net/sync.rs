@@ -10,7 +10,6 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use futures::io::{AsyncReadExt, ReadHalf, WriteHalf};
 use libp2p::swarm::Stream;
@@ -29,8 +28,6 @@ use super::roster::Line;
 use super::streams::{NotOpened, SYNC};
 use crate::engine::{Command, LinkId};
 
-/// How long who opened a stream may take to say which space it is about.
-const HELLO_TIME: Duration = Duration::from_secs(10);
 /// The most that a first frame has, bytes: a Hello is 120.
 const FIRST_FRAME: usize = 1 << 10;
 /// Streams of one device that have not said Hello (§7).
@@ -61,7 +58,7 @@ pub(super) fn ungreeted() -> Arc<Semaphore> {
 /// Takes a stream that a member opened: its first frame says which space it is about. A space that
 /// the device does not belong to is answered like one that does not exist, with the end.
 pub(super) async fn accept(shared: &Shared, line: &Arc<Line>, mut stream: Stream, held: OwnedSemaphorePermit) {
-    let greeting = frame::read_within(&mut stream, line, FIRST_FRAME, HELLO_TIME);
+    let greeting = frame::read_within(&mut stream, line, FIRST_FRAME, line.times.ask);
     let first = tokio::select! {
         first = greeting => first,
         () = line.gone() => return,
