@@ -30,8 +30,6 @@ use crate::engine::{Command, Dialled, Partnership};
 
 /// Dials at once.
 const DIALS: usize = 8;
-/// How long the higher device leaves the opening of a stream to the lower one.
-const COURTESY: Duration = Duration::from_millis(500);
 /// At least so often everything is looked at.
 const PLAN: Duration = Duration::from_secs(10);
 /// How soon after a notice: a charter may bring a partner, a record its address, and records come
@@ -163,7 +161,7 @@ impl Dialler {
                 let why = if aloof { ALOOF.to_owned() } else { why };
                 self.tell(device, Dialled::Lost(why)).await;
                 // Who connects and hangs up at once is not dialled at once again.
-                self.devices.entry(device).or_insert_with(Pause::none).after(lasted);
+                self.device(device).after(lasted);
                 self.plan_within(Duration::ZERO);
             }
             Report::Refused(device, why) => self.shared.refused(device, why.to_owned()).await,
@@ -172,7 +170,7 @@ impl Dialler {
                     if self.nearby.len() < NEARBY || self.nearby.contains_key(&device) {
                         let known = self.nearby.entry(device).or_default();
                         if known.len() < limits::ADDRESSES && known.insert(address) {
-                            self.devices.entry(device).or_insert_with(Pause::none).reset();
+                            self.device(device).reset();
                             self.plan_within(Duration::ZERO);
                         }
                     }
@@ -192,7 +190,7 @@ impl Dialler {
     async fn done(&mut self, done: Done) {
         match done {
             Done::Dial(device, result) => {
-                let pause = self.devices.entry(device).or_insert_with(Pause::none);
+                let pause = self.device(device);
                 pause.running = false;
                 if let Err(why) = result {
                     pause.grow();
@@ -200,7 +198,7 @@ impl Dialler {
                 }
             }
             Done::Stream(device, space, result, lasted) => {
-                let pause = self.streams.entry((device, space)).or_insert_with(Pause::none);
+                let pause = self.stream(device, space);
                 pause.running = false;
                 pause.after(lasted);
                 match result {
@@ -221,6 +219,15 @@ impl Dialler {
             }
         }
         self.plan_within(Duration::ZERO);
+    }
+
+    /// How long a device is not dialled.
+    fn device(&mut self, device: DeviceId) -> &mut Pause {
+        self.devices.entry(device).or_insert_with(|| Pause::none(self.shared.times.pause))
+    }
+    /// How long no stream is opened with it about a space.
+    fn stream(&mut self, device: DeviceId, space: SpaceId) -> &mut Pause {
+        self.streams.entry((device, space)).or_insert_with(|| Pause::none(self.shared.times.pause))
     }
 
     /// Shows a device that we belong to a space, once on each connection.
@@ -275,8 +282,7 @@ impl Dialler {
             if under_way >= DIALS {
                 break;
             }
-            let pause = self.devices.entry(device).or_insert_with(Pause::none);
-            if !pause.is_over() || self.shared.roster.line_to(&device).is_some() {
+            if !self.device(device).is_over() || self.shared.roster.line_to(&device).is_some() {
                 continue;
             }
             let near = self.nearby.get(&device).into_iter().flatten().cloned();
@@ -286,7 +292,7 @@ impl Dialler {
                     chosen.push(address);
                 }
             }
-            pause.running = true;
+            self.device(device).running = true;
             under_way += 1;
             let (shared, done) = (self.shared.clone(), self.done.clone());
             tokio::spawn(async move {
@@ -296,20 +302,20 @@ impl Dialler {
         }
     }
 
-    /// Opens a stream, unless one of ours is open. The lower device begins; of two streams that cross
-    /// the engine keeps one.
+    /// Opens a stream, unless one of ours is open. Who dialled begins; of two streams that cross the engine
+    /// keeps one.
     fn open(&mut self, partnership: &Partnership) {
         let Partnership { device, space, .. } = *partnership;
         let Some(line) = self.shared.roster.line_to(&device) else { return };
-        let pause = self.streams.entry((device, space)).or_insert_with(Pause::none);
+        let pause = self.stream(device, space);
         if !pause.is_over() {
             return;
         }
         pause.running = true;
         let (shared, done) = (self.shared.clone(), self.done.clone());
         tokio::spawn(async move {
-            if shared.engine.device() > device {
-                sleep(COURTESY).await;
+            if !shared.roster.begins(&device, &shared.engine.device()) {
+                sleep(shared.times.courtesy).await;
                 let linked = |known: &Partnership| known.device == device && known.space == space && known.linked;
                 if shared.partnerships().await.is_none_or(|known| known.iter().any(linked)) {
                     let _ = done.send(Done::Stream(device, space, Ok(true), Duration::ZERO));

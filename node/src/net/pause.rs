@@ -6,8 +6,7 @@ use tokio::time::Instant;
 
 use super::random;
 
-/// The first pause after a failure, and the longest.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// The longest pause, where the first one is not longer.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// A session that lasted so long starts the pauses anew.
 const LASTED: Duration = Duration::from_secs(30);
@@ -16,6 +15,8 @@ const LASTED: Duration = Duration::from_secs(30);
 pub(super) struct Pause {
     /// When it is over.
     pub(super) until: Instant,
+    /// The first one after a success ([`Times::pause`](super::Times)).
+    first: Duration,
     next: Duration,
     /// What was waited for runs now.
     pub(super) running: bool,
@@ -23,8 +24,8 @@ pub(super) struct Pause {
 
 impl Pause {
     /// None: it is over.
-    pub(super) fn none() -> Self {
-        Self { until: Instant::now(), next: FIRST_PAUSE, running: false }
+    pub(super) fn none(first: Duration) -> Self {
+        Self { until: Instant::now(), first, next: first, running: false }
     }
     /// Whether it may be tried.
     pub(super) fn is_over(&self) -> bool {
@@ -32,8 +33,9 @@ impl Pause {
     }
     /// Another failure: waits about the current pause, and doubles it.
     pub(super) fn grow(&mut self) {
-        self.until = Instant::now() + self.next.mul_f64(0.75 + 0.5 * random()).min(LONGEST_PAUSE);
-        self.next = (self.next * 2).min(LONGEST_PAUSE);
+        let longest = LONGEST_PAUSE.max(self.first);
+        self.until = Instant::now() + self.next.mul_f64(0.75 + 0.5 * random()).min(longest);
+        self.next = (self.next * 2).min(longest);
     }
     /// The end of something that lasted so long.
     pub(super) fn after(&mut self, lasted: Duration) {
@@ -44,6 +46,6 @@ impl Pause {
     }
     /// Ends it.
     pub(super) fn reset(&mut self) {
-        (self.until, self.next) = (Instant::now(), FIRST_PAUSE);
+        (self.until, self.next) = (Instant::now(), self.first);
     }
 }

@@ -170,6 +170,13 @@ impl Roster {
     pub(super) fn lines(&self) -> Vec<Arc<Line>> {
         self.read().lines.values().cloned().collect()
     }
+    /// Whether we open the streams with a device: who dialled does, and of two that dialled each other the
+    /// lower device.
+    pub(super) fn begins(&self, device: &DeviceId, ours: &DeviceId) -> bool {
+        let state = self.read();
+        let dialled = |by_us| state.lines.values().any(|line| line.device == *device && line.dialled == by_us);
+        dialled(true) && (ours < device || !dialled(false))
+    }
     /// The connection with a device that was heard last.
     pub(super) fn line_to(&self, device: &DeviceId) -> Option<Arc<Line>> {
         let state = self.read();

@@ -15,6 +15,10 @@ pub struct Times {
     pub silence: Duration,
     /// How long a stranger may stay without joining.
     pub stranger: Duration,
+    /// How long who was dialled leaves the opening of streams to who dialled.
+    pub courtesy: Duration,
+    /// The first pause after a failure: the next ones are longer.
+    pub pause: Duration,
 }
 
 impl Default for Times {
@@ -25,6 +29,8 @@ impl Default for Times {
             beat: Duration::from_secs(5),
             silence: Duration::from_secs(18),
             stranger: Duration::from_secs(10),
+            courtesy: Duration::from_millis(500),
+            pause: Duration::from_millis(500),
         }
     }
 }

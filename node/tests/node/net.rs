@@ -171,6 +171,27 @@ async fn a_slow_or_oversized_frame_is_cut_off() {
     dripping.abort();
 }
 
+/// Whoever returns dials, and speaks first, whatever its name is: who stayed has lost a session, and
+/// would wait for an hour before it tries again.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_returns_speaks_first() {
+    let hour = Duration::from_hours(1);
+    let times = Times { courtesy: hour, pause: hour, ..Times::default() };
+    let (mut hill, mut brook) = two_schools_with(times).await;
+    for hill_returns in [true, false] {
+        let (returns, stays) = if hill_returns { (&mut hill, &brook) } else { (&mut brook, &hill) };
+        returns.running.stop().await;
+        eventually("gone", SOON, async || partner(&stays.status().await).0 == PartnerState::Unheard).await;
+        // At another port: who stayed cannot dial.
+        let node = returns.node.as_ref().expect("open");
+        let again = node.run_with(Some(vec![LOOPBACK.to_owned()]), Some(false), times).await.expect("run again");
+        returns.running = again;
+        for school in [&hill, &brook] {
+            eventually("back", SOON, async || partner(&school.status().await).0 == PartnerState::InStep).await;
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_in_use_is_named() {
     let hill = School::start("Hillside Primary").await;
