@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use staffroom_protocol::Replica;
-use staffroom_protocol::charter::{Missing, Nonce, Redeemed, Redemption, Ticket, Words};
+use staffroom_protocol::charter::{Join, Missing, Nonce, Redeemed, Redemption, Ticket, Words};
 use staffroom_protocol::entropy::Entropy;
 use staffroom_protocol::fault::Fault;
 use staffroom_protocol::id::{DeviceId, SpaceId, TicketId};
@@ -65,6 +65,15 @@ pub enum Command {
     },
     /// Something happened on a stream.
     Session(LinkId, Input),
+    /// Someone says that it holds a ticket.
+    Proves {
+        /// What it says.
+        join: Box<Join>,
+        /// The device, authenticated by the transport.
+        joiner: DeviceId,
+        /// That it does, or the one refusal.
+        answer: oneshot::Sender<Result<(), Fault>>,
+    },
     /// Someone wants to redeem a ticket.
     Redeem {
         /// What it sent.

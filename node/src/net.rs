@@ -12,7 +12,8 @@
 //! ```
 //!
 //! `peer` names devices, `streams` says who may open which stream, `swarm` owns the connections,
-//! `dialler` decides whom to dial when, `sync`, and `join` with `redeem` carry the two protocols as `frame`s,
+//! `dialler` decides whom to dial when, `sync`, and `join` with `redeem`, `device` and `present` carry the two
+//! protocols as `frame`s,
 //! `alive` notices lines that went dead, `roster` holds what all of them look at.
 //!
 //! It promises that a stranger reaches nothing but `/staffroom/join/1`, that whatever a peer sends is
@@ -25,13 +26,16 @@ mod device;
 mod dialler;
 mod frame;
 mod join;
+mod pause;
 mod peer;
+mod present;
 mod reason;
 mod redeem;
 mod roster;
 mod streams;
 mod swarm;
 mod sync;
+mod times;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -51,6 +55,7 @@ pub use join::Joining;
 use roster::{Line, Roster};
 use streams::NotOpened;
 use swarm::Ask;
+pub use times::Times;
 
 /// How long a stream may take to open.
 const OPEN_TIME: Duration = Duration::from_secs(15);
@@ -64,6 +69,8 @@ pub struct NetConfig {
     pub listen: Vec<String>,
     /// Whether partners on the local network are found by multicast DNS.
     pub mdns: bool,
+    /// How long to wait for what.
+    pub times: Times,
 }
 
 /// A node's network. Clones are handles to the same one; it runs until [`Net::stop`].
@@ -85,11 +92,13 @@ impl Net {
         let shared = Arc::new(Shared {
             engine,
             roster,
+            times: config.times,
             asks,
             links: AtomicU64::new(1),
             dial_now: Notify::new(),
             refresh: Notify::new(),
             holding: Semaphore::new(redeem::HELD),
+            judging: Semaphore::new(1),
             stopped: watch::Sender::new(false),
         });
         let mut task = swarm::Task::new(swarm, shared.clone(), asked, reports, addresses);
@@ -134,12 +143,15 @@ impl Net {
 struct Shared {
     engine: Engine,
     roster: Roster,
+    times: Times,
     asks: mpsc::Sender<Ask>,
     links: AtomicU64,
     dial_now: Notify,
     refresh: Notify,
     /// Streams of joiners that wait for a person.
     holding: Semaphore,
+    /// Strangers that present a part of a charter: one is judged at a time.
+    judging: Semaphore,
     stopped: watch::Sender<bool>,
 }
 

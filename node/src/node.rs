@@ -10,7 +10,7 @@ use staffroom_protocol::id::SpaceId;
 use crate::api::{Answer, Code, Failure, Named, Request};
 use crate::engine::{Command, Engine};
 use crate::home::{Home, random};
-use crate::net::{Joining, Net, NetConfig};
+use crate::net::{Joining, Net, NetConfig, Times};
 use crate::{backup, socket, verify};
 use staffroom_protocol::charter::DeviceTicket;
 use staffroom_protocol::id::SchoolId;
@@ -57,9 +57,18 @@ impl Node {
     }
     /// Begins to listen and to reach partners. Inside a tokio runtime.
     pub async fn run(&self, listen: Option<Vec<String>>, mdns: Option<bool>) -> Result<Running, Failure> {
+        self.run_with(listen, mdns, Times::default()).await
+    }
+    /// The same, with other times.
+    pub async fn run_with(
+        &self,
+        listen: Option<Vec<String>>,
+        mdns: Option<bool>,
+        times: Times,
+    ) -> Result<Running, Failure> {
         let config = self.home.config()?;
         let listener = socket::listen(&self.home.socket())?;
-        let config = NetConfig { listen: listen.unwrap_or(config.listen), mdns: mdns.unwrap_or(config.mdns) };
+        let config = NetConfig { listen: listen.unwrap_or(config.listen), mdns: mdns.unwrap_or(config.mdns), times };
         let net = Net::start(self.engine.clone(), self.home.device_seed()?, config).await?;
         let running = Running { home: self.home.clone(), engine: self.engine.clone(), net };
         tokio::spawn(socket::serve(listener, running.clone()));

@@ -86,6 +86,9 @@ pub enum Fault {
     /// A decision that cannot be made, or a vote that cannot be given, and why.
     #[error("this cannot be decided: {0}")]
     Decision(&'static str),
+    /// A proposal lists operations or identities that are not held here: it is voted on when they are.
+    #[error("not everything that this proposal lists is here yet")]
+    Behind,
     /// A space that does not exist for whoever asks.
     #[error("there is no such space")]
     NoSuchSpace,
@@ -118,6 +121,7 @@ impl Fault {
             | Self::Forked(_)
             | Self::Fork { .. }
             | Self::OwnLog(_)
+            | Self::Behind
             | Self::NoSuchSpace
             | Self::Withheld(_) => Blame::Nobody,
             Self::Store(_) => Blame::Node,
@@ -147,6 +151,7 @@ impl Fault {
             Self::Forked(_) => 18,
             Self::TooOften(_) => 19,
             Self::OwnLog(_) => 20,
+            Self::Behind => 21,
         }
     }
 }

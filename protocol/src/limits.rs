@@ -88,7 +88,7 @@ pub const JOIN_FRAME: usize = 4 << 10;
 /// Parts in which the charter of a space comes to a joiner: 64 MiB of halves of frames, more than any
 /// charter reaches.
 pub const JOIN_PARTS: u32 = 128;
-/// The identity chain that a device presents which is not known yet, bytes: three hundred links.
+/// A part of a charter, with its identity chains, that a device presents which is not known yet, bytes (§3.10).
 pub const PRESENTED: usize = 64 << 10;
 /// Parts in which the charters of all spaces of a school come to a new device of it.
 pub const DEVICE_PARTS: u32 = 1_024;

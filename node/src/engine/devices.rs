@@ -1,12 +1,13 @@
 //! Devices of our own school, and the sheet that its keys come from.
 
 use staffroom_protocol::catalogue::Catalogue;
-use staffroom_protocol::charter::{Claim, DeviceRedemption, Missing};
+use staffroom_protocol::charter::{Claim, DeviceRedemption, Missing, Presented};
 use staffroom_protocol::fault::Fault;
 use staffroom_protocol::id::{DeviceId, IdPrefix, SpaceId};
 use staffroom_protocol::identity::{IdentityChain, RecoveryCode, Rights};
+use staffroom_protocol::limits;
 use staffroom_protocol::record::field::Value;
-use staffroom_protocol::replica::Draft;
+use staffroom_protocol::replica::{Draft, Space};
 use tokio::sync::oneshot;
 
 use super::desk::Desk;
@@ -34,8 +35,26 @@ pub enum DeviceCommand {
         /// The charters of the spaces that both are in, or the one refusal.
         answer: oneshot::Sender<Result<Vec<(SpaceId, Missing)>, Fault>>,
     },
-    /// Our own school's chain.
-    Ours(oneshot::Sender<IdentityChain>),
+    /// What proves to others that our school belongs to a space: parts of its charter, in order.
+    Presentation {
+        /// The space.
+        space: SpaceId,
+        /// The parts.
+        answer: oneshot::Sender<Vec<Missing>>,
+    },
+    /// Whether this node holds a space.
+    Holds(SpaceId, oneshot::Sender<bool>),
+    /// A device that is not known presents a part of a charter.
+    Presented {
+        /// The space that it is about.
+        space: SpaceId,
+        /// The part.
+        part: Box<Missing>,
+        /// The device, authenticated by the transport.
+        device: DeviceId,
+        /// What it came to, durably, or why it was refused.
+        answer: oneshot::Sender<Result<Presented, Fault>>,
+    },
     /// A chain that certifies a device which was not known.
     Identity {
         /// The chain.
@@ -69,8 +88,18 @@ impl Desk {
             DeviceCommand::Claimed { claim, from, answer } => {
                 let _ = answer.send(self.replica.claimed(&claim, from));
             }
-            DeviceCommand::Ours(answer) => {
-                let _ = answer.send(self.replica.identity().clone());
+            DeviceCommand::Presentation { space, answer } => {
+                let school = self.replica.school();
+                let charter = self.replica.space(&space).map(Space::durable_charter);
+                let parts = charter.map(|charter| charter.presentation(&school, limits::PRESENTED));
+                let _ = answer.send(parts.unwrap_or_default());
+            }
+            DeviceCommand::Holds(space, answer) => {
+                let _ = answer.send(self.replica.space(&space).is_ok());
+            }
+            DeviceCommand::Presented { space, part, device, answer } => {
+                let result = self.replica.admit_presented(space, *part, &device);
+                self.later(answer, result, |fault| Err(fault.clone()));
             }
             DeviceCommand::Identity { chain, answer } => {
                 let result = self.replica.admit_identity(&chain);

@@ -28,6 +28,9 @@ impl Desk {
                 }
             }
             Command::Session(link, input) => self.session(link, input),
+            Command::Proves { join, joiner, answer } => {
+                let _ = answer.send(self.replica.proves(&join, joiner, wall_clock()));
+            }
             Command::Redeem { redemption, joiner, answer } => {
                 let result = self.redeem(&redemption, joiner);
                 self.later(answer, result, |fault| Err(fault.clone()));

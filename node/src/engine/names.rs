@@ -19,6 +19,7 @@ pub(super) fn failed(fault: Fault) -> Failure {
         Fault::NoRight { act, .. } => Failure::new(Code::Refused, format!("this school has no right to {act}"))
             .hint("share cluster show lists who is a steward"),
         Fault::NoSuchSpace => Failure::new(Code::NotFound, "there is no such cluster here"),
+        Fault::Behind => Failure::new(Code::Conflict, format!("{fault}")).hint("share sync, then vote again"),
         fault if fault.blame() == Blame::Node => store_failed(&fault),
         fault => Failure::new(Code::Refused, fault.to_string()),
     }

@@ -3,7 +3,7 @@
 //! Who dialled a connection opens one stream on it, and both ends write a byte every few seconds.
 //! Anything that is read counts, so a line that is busy with a large transfer is not taken for dead,
 //! as it would be if an answer had to come round behind the data within a time. A connection with a
-//! member on which nothing came for [`SILENCE`] is closed by the swarm's task.
+//! member on which nothing came for [`Times::silence`](super::Times) is closed by the swarm's task.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,10 +16,6 @@ use super::Shared;
 use super::roster::{Held, Line};
 use super::streams::ALIVE;
 
-/// How often each end is heard.
-const BEAT: Duration = Duration::from_secs(5);
-/// How long nothing may come: three beats, and some time for a slow line.
-pub(super) const SILENCE: Duration = Duration::from_secs(18);
 /// Before the stream is opened anew.
 const AGAIN: Duration = Duration::from_secs(2);
 
@@ -57,14 +53,14 @@ async fn beat(stream: Stream, line: &Line) {
         }
     };
     let say = async {
-        let mut ticks = interval(BEAT);
+        let mut ticks = interval(line.times.beat);
         loop {
             ticks.tick().await;
             let beat = async {
                 write.write_all(&[1]).await?;
                 write.flush().await
             };
-            if !matches!(timeout(SILENCE, beat).await, Ok(Ok(()))) {
+            if !matches!(timeout(line.times.silence, beat).await, Ok(Ok(()))) {
                 return;
             }
         }

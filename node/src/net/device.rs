@@ -1,5 +1,5 @@
-//! A further device of a school joins, presents itself to partners, or starts its school again from
-//! the sheet: both ends of what `/staffroom/join/1` has for them (§3.9, §3.10).
+//! A further device of a school joins, or starts its school again from the sheet: both ends of what
+//! `/staffroom/join/1` has for them (§3.9). One that presents itself is in `present`.
 //!
 //! As for schools, every refusal is the same and takes the same time.
 
@@ -17,11 +17,11 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::info;
 
-use super::frame::{self, ASK_TIME, NoFrame, REFUSAL_TIME};
+use super::frame::{self, NoFrame, REFUSAL_TIME};
 use super::join::{ANSWER_TIME, CHARTER_TIME, DIAL_TIME, busy};
 use super::roster::Line;
 use super::streams::{JOIN, NotOpened};
-use super::{Shared, peer};
+use super::{Shared, peer, present};
 use crate::api::{Code, Failure};
 use crate::engine::{Command, DeviceCommand};
 
@@ -62,32 +62,6 @@ pub(super) async fn recover(shared: &Arc<Shared>, from: &str, code: &RecoveryCod
     admitted(&mut stream, &line).await?;
     enter(shared, &chain, charters).await?;
     Ok(chain)
-}
-
-/// Shows a partner that does not offer to sync that this device acts for its school: it may not have
-/// heard of it yet.
-pub(super) async fn present(shared: &Arc<Shared>, device: DeviceId) {
-    let Some(line) = shared.roster.line_to(&device) else { return };
-    let Some(_held) = line.turn().await else { return };
-    let ours = shared.engine.query(|answer| Command::Device(DeviceCommand::Ours(answer))).await;
-    let (Some(chain), Ok(mut stream)) = (ours, shared.open(&line, JOIN).await) else { return };
-    let bytes = chain.to_bytes();
-    if bytes.len() > limits::PRESENTED {
-        return;
-    }
-    let presented = async {
-        ask_for_charters(&mut stream, &line, &DeviceAsk::Present(chain.school())).await?;
-        let told = async {
-            frame::write(&mut stream, &bytes).await?;
-            frame::flush(&mut stream).await
-        };
-        told.await.map_err(|_| broke())?;
-        admitted(&mut stream, &line).await
-    };
-    if presented.await.is_ok() {
-        info!(device = %device.short(), "a partner knows this device now");
-        shared.dial_now.notify_one();
-    }
 }
 
 /// The device and the address that a full multiaddress names.
@@ -150,7 +124,9 @@ async fn admitted(stream: &mut Stream, line: &Line) -> Result<u32, Failure> {
     match Joined::of_device(&answer) {
         Ok(Joined::Admitted(parts)) => Ok(parts),
         Ok(Joined::Refused) => Err(refused()),
-        Ok(Joined::Compare(_) | Joined::Waiting) => Err(does_not_hold("a device is not asked for words")),
+        Ok(Joined::Compare(_) | Joined::Waiting | Joined::More) => {
+            Err(does_not_hold("a device is not asked for words"))
+        }
         Err(fault) => Err(does_not_hold(&fault.to_string())),
     }
 }
@@ -184,15 +160,9 @@ pub(super) async fn answer(
     ask: Result<DeviceAsk, Fault>,
     began: Instant,
 ) -> std::io::Result<()> {
-    // Of one that only presents itself less is read, and nothing is judged where its school is no
-    // partner; the first answer does not tell.
-    let (brings_chain, most, known) = match &ask {
-        Ok(DeviceAsk::Claim(_)) => (true, limits::FRAME, true),
-        Ok(DeviceAsk::Present(school)) => (true, limits::PRESENTED, is_partner(shared, school).await),
-        _ => (false, 0, false),
-    };
+    let brings_chain = matches!(ask, Ok(DeviceAsk::Claim(_)));
     let parts = match ask {
-        Ok(DeviceAsk::Present(_)) => Some(Vec::new()),
+        Ok(DeviceAsk::Present) => return present::hear(shared, line, stream).await,
         Ok(ask) => charters(shared, line.device, ask).await.and_then(|charters| SpacePart::all(charters).ok()),
         Err(_) => None,
     };
@@ -204,11 +174,11 @@ pub(super) async fn answer(
     }
     frame::flush(stream).await?;
     if brings_chain {
-        let chain = frame::read_within(stream, line, most, ASK_TIME).await;
+        let chain = frame::read_within(stream, line, limits::FRAME, line.times.ask).await;
         let began = Instant::now();
         let taken = match chain {
-            Ok(chain) if known => take_chain(shared, line, &chain).await,
-            _ => false,
+            Ok(chain) => take_chain(shared, line, &chain).await,
+            Err(_) => false,
         };
         if !taken {
             return refuse(shared, stream, line, began).await;
@@ -230,17 +200,12 @@ async fn charters(shared: &Shared, from: DeviceId, ask: DeviceAsk) -> Option<Cha
             shared.refresh.notify_one();
             found
         }
-        DeviceAsk::Present(_) => None,
+        DeviceAsk::Present => None,
         DeviceAsk::Claim(claim) => {
             shared.engine.query(|answer| Command::Device(DeviceCommand::Claimed { claim, from, answer })).await
         }
     };
     found.and_then(Result::ok)
-}
-
-async fn is_partner(shared: &Shared, school: &SchoolId) -> bool {
-    let partnerships = shared.partnerships().await.unwrap_or_default();
-    partnerships.iter().any(|partnership| partnership.school == *school)
 }
 
 /// Takes the chain that certifies the device which sent it.
@@ -256,7 +221,8 @@ async fn take_chain(shared: &Shared, line: &Line, frame: &[u8]) -> bool {
     taken.is_some_and(|taken| taken.is_ok()) && shared.roster.is_member(&line.device)
 }
 
-async fn refuse(shared: &Shared, stream: &mut Stream, line: &Line, began: Instant) -> std::io::Result<()> {
+/// The one refusal, a while after the question.
+pub(super) async fn refuse(shared: &Shared, stream: &mut Stream, line: &Line, began: Instant) -> std::io::Result<()> {
     info!(device = %line.device.short(), "a device was refused");
     shared.refused(line.device, "it did not prove that it acts for a school".to_owned()).await;
     sleep_until(began + REFUSAL_TIME).await;

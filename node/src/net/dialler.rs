@@ -22,20 +22,14 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::device::present;
+use super::pause::Pause;
+use super::present::present;
 use super::streams::NotOpened;
 use super::{Shared, peer, random, sync};
 use crate::engine::{Command, Dialled, Partnership};
 
 /// Dials at once.
 const DIALS: usize = 8;
-/// The first pause after a failure, and the longest.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// A session that lasted so long starts the pauses anew.
-const LASTED: Duration = Duration::from_secs(30);
-/// How long the higher device leaves the opening of a stream to the lower one.
-const COURTESY: Duration = Duration::from_millis(500);
 /// At least so often everything is looked at.
 const PLAN: Duration = Duration::from_secs(10);
 /// How soon after a notice: a charter may bring a partner, a record its address, and records come
@@ -65,38 +59,8 @@ pub(super) enum Report {
 /// What the dialler's own tasks say when they are done.
 enum Done {
     Dial(DeviceId, Result<(), String>),
-    Stream(DeviceId, SpaceId, Result<(), NotOpened>, Duration),
-}
-
-/// How long until something is tried again.
-struct Pause {
-    until: Instant,
-    next: Duration,
-    running: bool,
-}
-
-impl Pause {
-    fn none() -> Self {
-        Self { until: Instant::now(), next: FIRST_PAUSE, running: false }
-    }
-    fn is_over(&self) -> bool {
-        !self.running && self.until <= Instant::now()
-    }
-    /// Another failure: waits about the current pause, and doubles it.
-    fn grow(&mut self) {
-        self.until = Instant::now() + self.next.mul_f64(0.75 + 0.5 * random()).min(LONGEST_PAUSE);
-        self.next = (self.next * 2).min(LONGEST_PAUSE);
-    }
-    /// The end of something that lasted so long.
-    fn after(&mut self, lasted: Duration) {
-        if lasted > LASTED {
-            self.reset();
-        }
-        self.grow();
-    }
-    fn reset(&mut self) {
-        (self.until, self.next) = (Instant::now(), FIRST_PAUSE);
-    }
+    /// A stream ended; whether anything was heard on it.
+    Stream(DeviceId, SpaceId, Result<bool, NotOpened>, Duration),
 }
 
 /// A line that partners show out, because they do not know us, does not last as long.
@@ -109,6 +73,8 @@ struct Dialler {
     nearby: BTreeMap<DeviceId, BTreeSet<Multiaddr>>,
     /// Devices that did not offer us to sync, and hang up on us for that.
     aloof: BTreeSet<DeviceId>,
+    /// Those that we showed on this connection that we belong to a space.
+    presented: BTreeSet<(DeviceId, SpaceId)>,
     done: mpsc::UnboundedSender<Done>,
     plan: Instant,
 }
@@ -129,6 +95,7 @@ pub(super) async fn run(
         streams: BTreeMap::new(),
         nearby: BTreeMap::new(),
         aloof: BTreeSet::new(),
+        presented: BTreeSet::new(),
         done,
         plan: Instant::now(),
     };
@@ -190,10 +157,11 @@ impl Dialler {
             Report::Lost(device, why, lasted) => {
                 // A line that lasted was no stranger's, whatever was said at its beginning.
                 let aloof = self.aloof.remove(&device) && lasted < SHOWN_OUT;
+                self.presented.retain(|(known, _)| *known != device);
                 let why = if aloof { ALOOF.to_owned() } else { why };
                 self.tell(device, Dialled::Lost(why)).await;
                 // Who connects and hangs up at once is not dialled at once again.
-                self.devices.entry(device).or_insert_with(Pause::none).after(lasted);
+                self.device(device).after(lasted);
                 self.plan_within(Duration::ZERO);
             }
             Report::Refused(device, why) => self.shared.refused(device, why.to_owned()).await,
@@ -202,7 +170,7 @@ impl Dialler {
                     if self.nearby.len() < NEARBY || self.nearby.contains_key(&device) {
                         let known = self.nearby.entry(device).or_default();
                         if known.len() < limits::ADDRESSES && known.insert(address) {
-                            self.devices.entry(device).or_insert_with(Pause::none).reset();
+                            self.device(device).reset();
                             self.plan_within(Duration::ZERO);
                         }
                     }
@@ -222,7 +190,7 @@ impl Dialler {
     async fn done(&mut self, done: Done) {
         match done {
             Done::Dial(device, result) => {
-                let pause = self.devices.entry(device).or_insert_with(Pause::none);
+                let pause = self.device(device);
                 pause.running = false;
                 if let Err(why) = result {
                     pause.grow();
@@ -230,25 +198,43 @@ impl Dialler {
                 }
             }
             Done::Stream(device, space, result, lasted) => {
-                let pause = self.streams.entry((device, space)).or_insert_with(Pause::none);
+                let pause = self.stream(device, space);
                 pause.running = false;
                 pause.after(lasted);
                 match result {
                     Err(NotOpened::NotOffered) => {
-                        if self.aloof.insert(device) {
-                            let shared = self.shared.clone();
-                            tokio::spawn(async move { present(&shared, device).await });
-                        }
+                        self.aloof.insert(device);
+                        self.present(device, space);
                         self.tell(device, Dialled::Failed(ALOOF.to_owned())).await;
                     }
                     Err(NotOpened::Gone) => {}
-                    Ok(()) => {
+                    Ok(heard) => {
                         self.aloof.remove(&device);
+                        // It knows us, and not yet that we belong to this space too.
+                        if !heard {
+                            self.present(device, space);
+                        }
                     }
                 }
             }
         }
         self.plan_within(Duration::ZERO);
+    }
+
+    /// How long a device is not dialled.
+    fn device(&mut self, device: DeviceId) -> &mut Pause {
+        self.devices.entry(device).or_insert_with(|| Pause::none(self.shared.times.pause))
+    }
+    /// How long no stream is opened with it about a space.
+    fn stream(&mut self, device: DeviceId, space: SpaceId) -> &mut Pause {
+        self.streams.entry((device, space)).or_insert_with(|| Pause::none(self.shared.times.pause))
+    }
+
+    /// Shows a device that we belong to a space, once on each connection.
+    fn present(&mut self, device: DeviceId, space: SpaceId) {
+        if self.presented.insert((device, space)) {
+            tokio::spawn(present(self.shared.clone(), device, space));
+        }
     }
 
     async fn tell(&self, device: DeviceId, dialled: Dialled) {
@@ -278,6 +264,7 @@ impl Dialler {
         let pairs: BTreeSet<_> =
             partnerships.iter().map(|partnership| (partnership.device, partnership.space)).collect();
         self.aloof.retain(|device| members.contains(device));
+        self.presented.retain(|pair| pairs.contains(pair));
         self.devices.retain(|device, pause| pause.running || members.contains(device));
         self.streams.retain(|pair, pause| pause.running || pairs.contains(pair));
     }
@@ -295,8 +282,7 @@ impl Dialler {
             if under_way >= DIALS {
                 break;
             }
-            let pause = self.devices.entry(device).or_insert_with(Pause::none);
-            if !pause.is_over() || self.shared.roster.line_to(&device).is_some() {
+            if !self.device(device).is_over() || self.shared.roster.line_to(&device).is_some() {
                 continue;
             }
             let near = self.nearby.get(&device).into_iter().flatten().cloned();
@@ -306,7 +292,7 @@ impl Dialler {
                     chosen.push(address);
                 }
             }
-            pause.running = true;
+            self.device(device).running = true;
             under_way += 1;
             let (shared, done) = (self.shared.clone(), self.done.clone());
             tokio::spawn(async move {
@@ -316,23 +302,23 @@ impl Dialler {
         }
     }
 
-    /// Opens a stream, unless one of ours is open. The lower device begins; of two streams that cross
-    /// the engine keeps one.
+    /// Opens a stream, unless one of ours is open. Who dialled begins; of two streams that cross the engine
+    /// keeps one.
     fn open(&mut self, partnership: &Partnership) {
         let Partnership { device, space, .. } = *partnership;
         let Some(line) = self.shared.roster.line_to(&device) else { return };
-        let pause = self.streams.entry((device, space)).or_insert_with(Pause::none);
+        let pause = self.stream(device, space);
         if !pause.is_over() {
             return;
         }
         pause.running = true;
         let (shared, done) = (self.shared.clone(), self.done.clone());
         tokio::spawn(async move {
-            if shared.engine.device() > device {
-                sleep(COURTESY).await;
+            if !shared.roster.begins(&device, &shared.engine.device()) {
+                sleep(shared.times.courtesy).await;
                 let linked = |known: &Partnership| known.device == device && known.space == space && known.linked;
                 if shared.partnerships().await.is_none_or(|known| known.iter().any(linked)) {
-                    let _ = done.send(Done::Stream(device, space, Ok(()), Duration::ZERO));
+                    let _ = done.send(Done::Stream(device, space, Ok(true), Duration::ZERO));
                     return;
                 }
             }

@@ -12,13 +12,10 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::roster::Line;
 
-/// How long a joiner may take to say what it wants, and again to show its number.
-pub(super) const ASK_TIME: Duration = Duration::from_secs(10);
 /// When a refusal is answered, counted from the question: no store takes longer to look a ticket up.
 pub(super) const REFUSAL_TIME: Duration = Duration::from_millis(250);
-/// How long one frame may take from its first byte, whatever its size.
-pub(super) const FRAME_TIME: Duration = Duration::from_secs(30);
-/// What a larger frame has to reach beyond that, bytes a second: a tenth of a slow school's line.
+/// What a larger frame has to reach beyond [`Times::frame`](super::Times), bytes a second: a tenth of a
+/// slow school's line.
 const SLOWEST: u64 = 16 << 10;
 /// How long a write may stand still.
 pub(super) const PROGRESS: Duration = Duration::from_secs(30);
@@ -47,13 +44,13 @@ pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin), line: &Line, mos
     line.touch();
     let slow = |_| NoFrame::Fault(Fault::Slow { what: "frame" });
     let began = Instant::now();
-    timeout_at(began + FRAME_TIME, stream.read_exact(&mut length[1..])).await.map_err(slow)??;
+    timeout_at(began + line.times.frame, stream.read_exact(&mut length[1..])).await.map_err(slow)??;
     let length = u32::from_le_bytes(length);
     let whole = usize::try_from(length).unwrap_or(usize::MAX);
     if whole > most {
         return Err(NoFrame::Fault(Fault::TooLarge { what: "frame", most: most as u64 }));
     }
-    let deadline = began + FRAME_TIME + Duration::from_secs(u64::from(length) / SLOWEST);
+    let deadline = began + line.times.frame + Duration::from_secs(u64::from(length) / SLOWEST);
     let mut frame = Vec::new();
     let mut filled = 0;
     while filled < whole {
@@ -116,10 +113,11 @@ mod tests {
     use libp2p::swarm::ConnectionId;
     use staffroom_protocol::id::DeviceId;
 
+    use super::super::Times;
     use super::*;
 
     fn line() -> std::sync::Arc<Line> {
-        Line::new(ConnectionId::new_unchecked(0), DeviceId([0; 32]), false)
+        Line::new(ConnectionId::new_unchecked(0), DeviceId([0; 32]), false, Times::default())
     }
 
     #[tokio::test]

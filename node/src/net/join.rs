@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use libp2p::swarm::Stream;
-use staffroom_protocol::charter::{Missing, Nonce, Ticket, Words};
+use staffroom_protocol::charter::{Missing, Nonce, Redemption, Ticket, Words};
 use staffroom_protocol::fault::{Blame, Fault};
 use staffroom_protocol::id::SpaceId;
 use staffroom_protocol::limits;
-use staffroom_protocol::sync::{Join, Joined, Reveal};
+use staffroom_protocol::sync::{Joined, Reveal};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::frame::{self, NoFrame};
@@ -119,18 +119,26 @@ struct Talk<'a> {
 impl Talk<'_> {
     async fn redeem(mut self, ticket: &Ticket, deadline: Instant) -> Result<Told, Failure> {
         let asked = self.shared.engine.query(|answer| Command::Redemption(Box::new(ticket.clone()), answer)).await;
-        let join = Join(asked.ok_or_else(stopped)?).to_bytes();
-        if join.len() > limits::JOIN_FRAME {
-            let size = join.len();
-            let message = format!("this school's identity is too long to join with: {size} bytes");
-            return Err(Failure::new(Code::Failed, message));
+        let Redemption { join, school } = asked.ok_or_else(stopped)?;
+        let chain = school.to_bytes();
+        if chain.len() > limits::PRESENTED {
+            let (links, most) = (school.links().len(), limits::PRESENTED);
+            let message =
+                format!("this school's identity is too long to join with: {links} links, more than {most} bytes");
+            return Err(Failure::new(Code::Failed, message)
+                .hint("share key rotate does not make it shorter: only a school that is set up anew can join"));
         }
-        self.send(&join).await?;
+        self.send(&join.to_bytes()).await?;
+        match self.hear().await? {
+            Joined::More => self.send(&chain).await?,
+            Joined::Refused => return Err(refused()),
+            _ => return Err(not_entered(&Fault::OutOfTurn("Joined"))),
+        }
         match self.hear().await? {
             Joined::Admitted(parts) => self.charter(parts).await.map(Told::Charter),
             Joined::Refused => Err(refused()),
             Joined::Compare(nonce) => self.compare(ticket, nonce, deadline).await,
-            Joined::Waiting => Err(not_entered(&Fault::OutOfTurn("Waiting"))),
+            Joined::Waiting | Joined::More => Err(not_entered(&Fault::OutOfTurn("Joined"))),
         }
     }
 
@@ -153,7 +161,7 @@ impl Talk<'_> {
             Joined::Admitted(parts) => self.charter(parts).await.map(Told::Charter),
             Joined::Refused => Err(refused()),
             Joined::Waiting => Ok(Told::Waiting(words)),
-            Joined::Compare(_) => Err(not_entered(&Fault::OutOfTurn("Compare"))),
+            Joined::Compare(_) | Joined::More => Err(not_entered(&Fault::OutOfTurn("Joined"))),
         }
     }
 

@@ -12,12 +12,14 @@ use futures::io::AsyncReadExt;
 use libp2p::swarm::Stream;
 use staffroom_protocol::charter::{Missing, Nonce, Redeemed, Redemption};
 use staffroom_protocol::fault::Fault;
+use staffroom_protocol::identity::IdentityChain;
 use staffroom_protocol::limits;
 use staffroom_protocol::sync::{DeviceAsk, Join, Joined, Reveal};
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::info;
 
-use super::frame::{self, ASK_TIME, NoFrame, REFUSAL_TIME};
+use super::frame::{self, NoFrame, REFUSAL_TIME};
 use super::roster::{Held, Line};
 use super::{Shared, device};
 use crate::engine::Command;
@@ -40,22 +42,28 @@ enum End {
 /// Answers somebody who wants to join.
 pub(super) async fn redeem(shared: &Shared, line: &Line, mut stream: Stream, held: Held) {
     let answering = async {
-        let asked = frame::read_within(&mut stream, line, limits::JOIN_FRAME, ASK_TIME).await;
-        let began = Instant::now();
+        let asked = frame::read_within(&mut stream, line, limits::JOIN_FRAME, line.times.ask).await;
+        let mut began = Instant::now();
         if let Some(ask) = asked.as_ref().ok().and_then(|frame| DeviceAsk::parse(frame)) {
             device::answer(shared, line, &mut stream, ask, began).await?;
             drop(held);
-            return hear_out(stream).await;
+            return hear_out(line, stream).await;
         }
         let end = match asked.map(|frame| Join::parse(&frame)) {
-            Ok(Ok(Join(redemption))) => decide(shared, line, &mut stream, redemption).await?,
+            Ok(Ok(join)) => match introduced(shared, line, &mut stream, join).await? {
+                Ok((redemption, asked)) => {
+                    began = asked;
+                    decide(shared, line, &mut stream, redemption).await?
+                }
+                Err(fault) => refused(&fault),
+            },
             Ok(Err(fault)) | Err(NoFrame::Fault(fault)) => refused(&fault),
             Err(NoFrame::Ended) => refused(&Fault::Ticket),
         };
         finish(shared, line, &mut stream, end, began).await?;
         // Free for the next stream before this one ends: who has seen the end may open another.
         drop(held);
-        hear_out(stream).await
+        hear_out(line, stream).await
     };
     tokio::select! {
         result = answering => if let Err(error) = result {
@@ -66,10 +74,32 @@ pub(super) async fn redeem(shared: &Shared, line: &Line, mut stream: Stream, hel
 }
 
 /// Closes our side, and leaves the other the time to read everything: dropping the stream would cut it off.
-async fn hear_out(mut stream: Stream) -> io::Result<()> {
+async fn hear_out(line: &Line, mut stream: Stream) -> io::Result<()> {
     frame::close(&mut stream).await?;
-    let _ = timeout(ASK_TIME, stream.read(&mut [0])).await;
+    let _ = timeout(line.times.ask, stream.read(&mut [0])).await;
     Ok(())
+}
+
+/// Hears the chain of a joiner that knows the secret of a ticket which is its to use; nobody else's is
+/// read. Gives back when it came, too: a refusal takes its time from there.
+async fn introduced(
+    shared: &Shared,
+    line: &Line,
+    stream: &mut Stream,
+    join: Join,
+) -> io::Result<Result<(Redemption, Instant), Fault>> {
+    let (asked, joiner) = (Box::new(join.clone()), line.device);
+    let proves = shared.engine.query(|answer| Command::Proves { join: asked, joiner, answer }).await;
+    if let Err(fault) = proves.unwrap_or(Err(Fault::Ticket)) {
+        return Ok(Err(fault));
+    }
+    say(stream, Joined::More).await?;
+    let Ok(chain) = frame::read_within(stream, line, limits::PRESENTED, line.times.ask).await else {
+        return Ok(Err(Fault::Ticket));
+    };
+    let came = Instant::now();
+    let chain = spawn_blocking(move || IdentityChain::parse(&chain)).await;
+    Ok(chain.unwrap_or(Err(Fault::Ticket)).map(|school| (Redemption { join, school }, came)))
 }
 
 /// Redeems, and where a person has to confirm, compares the words and waits for a while.
@@ -88,7 +118,7 @@ async fn decide(shared: &Shared, line: &Line, stream: &mut Stream, redemption: R
     info!(device = %line.device.short(), "a school waits to be confirmed");
     say(stream, Joined::Waiting).await?;
     let Ok(_slot) = shared.holding.try_acquire() else { return Ok(End::Gone) };
-    let decided = shared.engine.query(|answer| Command::WhenDecided(redemption.ticket, answer));
+    let decided = shared.engine.query(|answer| Command::WhenDecided(redemption.join.ticket, answer));
     let mut more = [0];
     tokio::select! {
         // It has nothing to say any more: whatever comes, it is its end.
@@ -107,9 +137,9 @@ async fn compare(
     ours: Nonce,
 ) -> io::Result<bool> {
     say(stream, Joined::Compare(ours)).await?;
-    let shown = frame::read_within(stream, line, limits::JOIN_FRAME, ASK_TIME).await;
+    let shown = frame::read_within(stream, line, limits::JOIN_FRAME, line.times.ask).await;
     let Ok(Ok(Reveal(nonce))) = shown.map(|frame| Reveal::parse(&frame)) else { return Ok(false) };
-    let (ticket, joiner) = (redemption.ticket, line.device);
+    let (ticket, joiner) = (redemption.join.ticket, line.device);
     let revealed = shared.engine.query(|answer| Command::Reveal { ticket, joiner, nonce, answer }).await;
     Ok(matches!(revealed, Some(Ok(()))))
 }

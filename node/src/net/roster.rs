@@ -13,6 +13,7 @@ use staffroom_protocol::id::{DeviceId, SpaceId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
 
+use super::Times;
 use crate::engine::Partnership;
 
 /// How long one that asks to join waits for another.
@@ -26,6 +27,8 @@ pub(super) struct Line {
     pub(super) device: DeviceId,
     /// Whether we dialled.
     pub(super) dialled: bool,
+    /// How long what runs on it waits for what.
+    pub(super) times: Times,
     /// When it came about.
     pub(super) since: Instant,
     /// Held while we ask to join on it: one at a time, the others wait.
@@ -41,11 +44,12 @@ pub(super) struct Line {
 
 impl Line {
     /// A connection that came about now.
-    pub(super) fn new(id: ConnectionId, device: DeviceId, dialled: bool) -> Arc<Self> {
+    pub(super) fn new(id: ConnectionId, device: DeviceId, dialled: bool, times: Times) -> Arc<Self> {
         Arc::new(Self {
             id,
             device,
             dialled,
+            times,
             since: Instant::now(),
             asking: Arc::new(Semaphore::new(1)),
             answering: Flag::default(),
@@ -165,6 +169,13 @@ impl Roster {
     /// All connections.
     pub(super) fn lines(&self) -> Vec<Arc<Line>> {
         self.read().lines.values().cloned().collect()
+    }
+    /// Whether we open the streams with a device: who dialled does, and of two that dialled each other the
+    /// lower device.
+    pub(super) fn begins(&self, device: &DeviceId, ours: &DeviceId) -> bool {
+        let state = self.read();
+        let dialled = |by_us| state.lines.values().any(|line| line.device == *device && line.dialled == by_us);
+        dialled(true) && (ours < device || !dialled(false))
     }
     /// The connection with a device that was heard last.
     pub(super) fn line_to(&self, device: &DeviceId) -> Option<Arc<Line>> {

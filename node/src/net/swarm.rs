@@ -23,8 +23,6 @@ use super::streams::{ALIVE, Incoming, JOIN, NotOpened, SYNC};
 use super::{Shared, alive, cannot_listen, peer, reason, redeem, sync};
 use crate::api::{Code, Failure};
 
-/// How long a stranger may stay without joining.
-const STRANGER: Duration = Duration::from_secs(10);
 /// How long a stranger may stay at all.
 const STRANGER_JOINING: Duration = Duration::from_mins(1);
 /// How often connections are looked at.
@@ -215,7 +213,7 @@ impl Task {
         };
         let member = self.shared.roster.is_member(&device);
         debug!(device = %device.short(), dialled, member, "connected");
-        self.shared.roster.insert(Line::new(id, device, dialled));
+        self.shared.roster.insert(Line::new(id, device, dialled, self.shared.times));
         if let Some(answer) = self.dials.remove(&id) {
             let _ = answer.send(Ok(()));
         }
@@ -250,11 +248,11 @@ impl Task {
     fn round(&mut self) {
         for line in self.shared.roster.lines() {
             if !self.shared.roster.is_member(&line.device) {
-                let most = if line.is_joining() { STRANGER_JOINING } else { STRANGER };
+                let most = if line.is_joining() { STRANGER_JOINING } else { line.times.stranger };
                 if line.since.elapsed() > most {
                     self.end(&line, "it is no partner");
                 }
-            } else if line.silence() > alive::SILENCE {
+            } else if line.silence() > line.times.silence {
                 self.end(&line, &format!("no answer for {} seconds", line.silence().as_secs()));
             } else if line.dialled
                 && let Some(held) = line.beating.take()

@@ -9,7 +9,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::io::{AsyncReadExt, ReadHalf, WriteHalf};
 use libp2p::swarm::Stream;
@@ -28,8 +28,6 @@ use super::roster::Line;
 use super::streams::{NotOpened, SYNC};
 use crate::engine::{Command, LinkId};
 
-/// How long who opened a stream may take to say which space it is about.
-const HELLO_TIME: Duration = Duration::from_secs(10);
 /// The most that a first frame has, bytes: a Hello is 120.
 const FIRST_FRAME: usize = 1 << 10;
 /// Streams of one device that have not said Hello (§7).
@@ -46,11 +44,10 @@ const BATCH: usize = 8;
 /// Batches of at least so many entries are verified on two.
 const LARGE_BATCH: usize = 32;
 
-/// Opens a stream about a space and syncs until it ends.
-pub(super) async fn open(shared: &Shared, line: &Arc<Line>, space: SpaceId) -> Result<(), NotOpened> {
+/// Opens a stream about a space and syncs until it ends. Gives back whether the other end said anything.
+pub(super) async fn open(shared: &Shared, line: &Arc<Line>, space: SpaceId) -> Result<bool, NotOpened> {
     let stream = shared.open(line, SYNC).await?;
-    run(shared, line, stream, space, None).await;
-    Ok(())
+    Ok(run(shared, line, stream, space, None).await)
 }
 
 /// Counts the streams of one device that have not said Hello.
@@ -61,7 +58,7 @@ pub(super) fn ungreeted() -> Arc<Semaphore> {
 /// Takes a stream that a member opened: its first frame says which space it is about. A space that
 /// the device does not belong to is answered like one that does not exist, with the end.
 pub(super) async fn accept(shared: &Shared, line: &Arc<Line>, mut stream: Stream, held: OwnedSemaphorePermit) {
-    let greeting = frame::read_within(&mut stream, line, FIRST_FRAME, HELLO_TIME);
+    let greeting = frame::read_within(&mut stream, line, FIRST_FRAME, line.times.ask);
     let first = tokio::select! {
         first = greeting => first,
         () = line.gone() => return,
@@ -69,7 +66,8 @@ pub(super) async fn accept(shared: &Shared, line: &Arc<Line>, mut stream: Stream
     drop(held);
     let why = match first.and_then(|first| hello(&first).map_err(NoFrame::Fault)) {
         Ok(hello) if shared.roster.shares(&line.device, &hello.space) => {
-            return run(shared, line, stream, hello.space, Some(Message::Hello(hello))).await;
+            run(shared, line, stream, hello.space, Some(Message::Hello(hello))).await;
+            return;
         }
         // It may have heard of a space before we did.
         Ok(_) | Err(NoFrame::Ended) => "it ended, or is about another space".to_owned(),
@@ -89,16 +87,17 @@ fn hello(frame: &[u8]) -> Result<Hello, Fault> {
     }
 }
 
-/// Carries a session until either side ends it.
-async fn run(shared: &Shared, line: &Arc<Line>, stream: Stream, space: SpaceId, heard: Option<Message>) {
+/// Carries a session until either side ends it. Gives back whether the other end said anything.
+async fn run(shared: &Shared, line: &Arc<Line>, stream: Stream, space: SpaceId, heard: Option<Message>) -> bool {
     let link = shared.next_link();
     let engine = &shared.engine;
     let (outbound, messages) = mpsc::channel(OUTBOUND);
-    let room = Room { outbound: outbound.downgrade(), sent: Arc::default() };
     let initiator = heard.is_none();
+    let answered = Arc::new(AtomicBool::new(!initiator));
+    let room = Room { outbound: outbound.downgrade(), sent: Arc::default(), answered: answered.clone() };
     let opened = Command::Open { link, space, peer: line.device, initiator, outbound };
     if !engine.send(opened).await {
-        return;
+        return true;
     }
     if let Some(hello) = heard {
         engine.send(Command::Session(link, Input::Message(hello))).await;
@@ -110,6 +109,7 @@ async fn run(shared: &Shared, line: &Arc<Line>, stream: Stream, space: SpaceId, 
         () = line.gone() => {}
     }
     engine.send(Command::Session(link, Input::Closed)).await;
+    answered.load(Ordering::Relaxed)
 }
 
 /// Reads and writes until the peer or the engine ends it; what the engine said last still goes out.
@@ -157,6 +157,7 @@ async fn read(
             Ok(frame) => frame,
             Err(why) => return why,
         };
+        room.answered.store(true, Ordering::Relaxed);
         let input = match decode(frame, space).await {
             Ok(input) => input,
             Err(fault) => return NoFrame::Fault(fault),
@@ -172,6 +173,8 @@ async fn read(
 struct Room {
     outbound: mpsc::WeakSender<Message>,
     sent: Arc<Notify>,
+    /// Whether anything came.
+    answered: Arc<AtomicBool>,
 }
 
 impl Room {

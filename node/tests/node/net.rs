@@ -2,23 +2,25 @@
 
 mod ground;
 mod joining;
+mod presenting;
 mod refusals;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::io::{AsyncReadExt, AsyncWriteExt};
 use libp2p_stream::OpenStreamError;
 use staffroom_node::api::{Answer, Code, NewRecord, PartnerState, Request, Status};
+use staffroom_node::net::Times;
 use staffroom_node::{Home, NewSchool, Node};
 use staffroom_protocol::charter::{Role, Ticket};
 use staffroom_protocol::record::Fields;
 use staffroom_protocol::record::field::Value;
 use staffroom_protocol::sync::{Hello, Message};
-use tokio::time::{sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use ground::{JOIN, LOOPBACK, SYNC, School, Stranger, cable, eventually, partner, two_schools};
+use ground::{Cable, JOIN, LOOPBACK, SYNC, School, Stranger, eventually, partner, two_schools, two_schools_with};
+
+const SOON: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_nodes_exchange_records_over_tcp() {
@@ -98,7 +100,7 @@ async fn a_used_ticket_admits_nobody_else() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stranger_may_join_and_nothing_else() {
-    let (hill, _brook) = two_schools().await;
+    let (hill, _brook) = two_schools_with(Times { stranger: Duration::from_secs(3), ..Times::default() }).await;
     let mut stranger = Stranger::connect(hill.address(), [7; 32]).await.expect("connected");
     let refused = stranger.open(SYNC).await;
     assert!(matches!(refused, Err(OpenStreamError::UnsupportedProtocol(_))), "{refused:?}");
@@ -110,8 +112,8 @@ async fn a_stranger_may_join_and_nothing_else() {
     join.read_exact(&mut answer).await.expect("an answer");
     assert_eq!(answer, [1, 0, 0, 0, 1]);
     drop(join);
-    // Who does nothing is shown out after ten seconds.
-    eventually("shown out", Duration::from_secs(13), async || stranger.is_cut()).await;
+    // Who does nothing is shown out after a while.
+    timeout(Duration::from_secs(30), stranger.cut()).await.expect("shown out");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -144,7 +146,8 @@ async fn strangers_leave_room_for_members() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_or_oversized_frame_is_cut_off() {
-    let hill = School::start("Hillside Primary").await;
+    let times = Times { ask: Duration::from_secs(1), ..Times::default() };
+    let hill = School::start_with("Hillside Primary", times).await;
     hill.found("The Valley Cluster").await;
     let mut stranger = Stranger::connect(hill.address(), [9; 32]).await.expect("connected");
     // A length of 4 GiB is refused, and refused in the one way.
@@ -155,22 +158,38 @@ async fn a_slow_or_oversized_frame_is_cut_off() {
     timeout(Duration::from_secs(2), join.read_exact(&mut answer)).await.expect("in time").expect("an answer");
     assert_eq!(answer, [1, 0, 0, 0, 1]);
     drop(join);
-    // One byte a second, by another stranger, since a connection joins once at a time: after ten
-    // seconds the question is taken for none.
+    // One byte now and then, by another stranger, since a connection joins once at a time: when its time
+    // is over the question is taken for none.
     let mut other = Stranger::connect(hill.address(), [10; 32]).await.expect("connected");
     let join = other.open(JOIN).await.expect("open to strangers");
     let began = Instant::now();
     let (mut read, mut write) = join.split();
-    let dripping = tokio::spawn(async move {
-        write.write_all(&[200, 0, 0, 0]).await.ok();
-        while write.write_all(&[0]).await.is_ok() && write.flush().await.is_ok() {
-            sleep(Duration::from_secs(1)).await;
-        }
-    });
-    timeout(Duration::from_secs(15), read.read_exact(&mut answer)).await.expect("in time").expect("an answer");
+    let dripping = tokio::spawn(async move { drip(&mut write, 4096).await });
+    timeout(Duration::from_secs(30), read.read_exact(&mut answer)).await.expect("in time").expect("an answer");
     assert_eq!(answer, [1, 0, 0, 0, 1]);
-    assert!(began.elapsed() >= Duration::from_secs(9), "cut after {:?}", began.elapsed());
+    assert!(began.elapsed() >= times.ask, "cut after {:?}", began.elapsed());
     dripping.abort();
+}
+
+/// Whoever returns dials, and speaks first, whatever its name is: who stayed has lost a session, and
+/// would wait for an hour before it tries again.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_returns_speaks_first() {
+    let hour = Duration::from_hours(1);
+    let times = Times { courtesy: hour, pause: hour, ..Times::default() };
+    let (mut hill, mut brook) = two_schools_with(times).await;
+    for hill_returns in [true, false] {
+        let (returns, stays) = if hill_returns { (&mut hill, &brook) } else { (&mut brook, &hill) };
+        returns.running.stop().await;
+        eventually("gone", SOON, async || partner(&stays.status().await).0 == PartnerState::Unheard).await;
+        // At another port: who stayed cannot dial.
+        let node = returns.node.as_ref().expect("open");
+        let again = node.run_with(Some(vec![LOOPBACK.to_owned()]), Some(false), times).await.expect("run again");
+        returns.running = again;
+        for school in [&hill, &brook] {
+            eventually("back", SOON, async || partner(&school.status().await).0 == PartnerState::InStep).await;
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -206,10 +225,21 @@ async fn one_connection_carries_several_clusters() {
     }
 }
 
-/// A member that says Hello and then one byte a second: it is cut off, by name, and nobody else is.
+/// Begins a frame, and sends of it a byte at a time, as slowly as it takes.
+async fn drip(write: &mut (impl futures::AsyncWrite + Unpin), length: u32) {
+    let mut ticks = interval(Duration::from_millis(50));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    write.write_all(&length.to_le_bytes()).await.ok();
+    while write.write_all(&[0]).await.is_ok() && write.flush().await.is_ok() {
+        ticks.tick().await;
+    }
+}
+
+/// A member that says Hello and then a byte now and then: it is cut off, by name, and nobody else is.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frame_that_drips_ends_its_own_session() {
-    let (hill, brook) = two_schools().await;
+    let times = Times { frame: Duration::from_secs(1), ..Times::default() };
+    let (hill, brook) = two_schools_with(times).await;
     let seed = brook.seed();
     let space = hill.status().await.spaces.iter().find(|space| !space.partners.is_empty()).expect("a cluster").id;
     drop(brook);
@@ -221,16 +251,11 @@ async fn a_frame_that_drips_ends_its_own_session() {
     write.write_all(&u32::try_from(hello.len()).expect("small").to_le_bytes()).await.expect("sent");
     write.write_all(&hello).await.expect("sent");
     let began = Instant::now();
-    let dripping = tokio::spawn(async move {
-        write.write_all(&[0, 2, 0, 0]).await.ok();
-        while write.write_all(&[0]).await.is_ok() && write.flush().await.is_ok() {
-            sleep(Duration::from_secs(1)).await;
-        }
-    });
+    let dripping = tokio::spawn(async move { drip(&mut write, 4096).await });
     let mut rest = Vec::new();
     timeout(Duration::from_secs(45), read.read_to_end(&mut rest)).await.expect("cut off").ok();
-    assert!(began.elapsed() > Duration::from_secs(28), "after {:?}", began.elapsed());
-    eventually("the reason", Duration::from_secs(2), async || {
+    assert!(began.elapsed() >= times.frame, "after {:?}", began.elapsed());
+    eventually("the reason", Duration::from_secs(10), async || {
         partner(&hill.status().await).1.is_some_and(|why| why.contains("a frame came too slowly"))
     })
     .await;
@@ -239,24 +264,29 @@ async fn a_frame_that_drips_ends_its_own_session() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pulled_cable_is_noticed_and_idle_partners_stay_connected() {
-    let (hill, brook) = (School::start("Hillside Primary").await, School::start("Brook Academy").await);
+    let times = Times { beat: Duration::from_millis(250), silence: Duration::from_secs(4), ..Times::default() };
+    let hill = School::start_with("Hillside Primary", times).await;
+    let brook = School::start_with("Brook Academy", times).await;
     hill.found("The Valley Cluster").await;
     let port = hill.address().iter().find_map(|part| match part {
         libp2p::multiaddr::Protocol::Tcp(port) => Some(port),
         _ => None,
     });
-    let pulled = Arc::new(AtomicBool::new(false));
-    let (address, cable) = cable(format!("127.0.0.1:{}", port.expect("a port")), pulled.clone()).await;
+    let (cable, address, ended) = Cable::to(format!("127.0.0.1:{}", port.expect("a port"))).await;
     let mut ticket = Ticket::parse(&hill.invite().await).expect("a ticket");
     ticket.addresses = vec![address];
     brook.ask(Request::Join { ticket: ticket.to_text(), wait: 0 }).await;
-    // Idle for longer than a dead line may be silent: heartbeats keep it.
-    sleep(Duration::from_secs(22)).await;
+    for school in [&hill, &brook] {
+        eventually("in step", SOON, async || partner(&school.status().await).0 == PartnerState::InStep).await;
+    }
+    // Idle for so many heartbeats that a dead line would have been silent for too long: they keep it.
+    let beats = u32::try_from(times.silence.as_millis() / times.beat.as_millis()).expect("some") + 4;
+    timeout(SOON * 3, cable.passes(beats)).await.expect("heartbeats");
     for school in [&hill, &brook] {
         assert_eq!(partner(&school.status().await).0, PartnerState::InStep);
     }
-    pulled.store(true, Ordering::Relaxed);
-    timeout(Duration::from_secs(25), cable).await.expect("noticed in time").expect("the cable");
+    cable.pull();
+    timeout(SOON * 3, ended).await.expect("noticed in time").expect("the cable");
     eventually("connected anew", Duration::from_secs(10), async || {
         partner(&hill.status().await).0 == PartnerState::InStep
             && partner(&brook.status().await).0 == PartnerState::InStep

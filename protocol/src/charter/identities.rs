@@ -42,6 +42,10 @@ impl Identities {
     pub fn rights_at(&self, school: &SchoolId, head: &LinkId, device: &DeviceId) -> Option<Rights> {
         self.all(school).filter_map(|chain| chain.rights_at(head, device)).reduce(Rights::and)
     }
+    /// Whether a link of a school's chain is held.
+    pub fn has(&self, school: &SchoolId, link: &LinkId) -> bool {
+        self.all(school).any(|chain| chain.follows(link, link))
+    }
     /// Whether a link is another one, comes after it, or counts where the other was left behind.
     pub fn follows(&self, school: &SchoolId, earlier: &LinkId, later: &LinkId) -> bool {
         let now = self.now.get(school);

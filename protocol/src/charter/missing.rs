@@ -92,9 +92,20 @@ impl Missing {
         parts
     }
 
+    /// The schools by whose identities its decisions and operations are judged, and those that it admits.
+    pub(super) fn schools(&self) -> impl Iterator<Item = SchoolId> + '_ {
+        let decided = self.decisions.iter().chain(&self.splits).flat_map(|voted| voted.decision.signers());
+        let admitted = |operation: &Operation| match operation.act() {
+            Act::Admit(admission) => Some(admission.school),
+            _ => None,
+        };
+        let operated = self.operations.iter().flat_map(move |o| [Some(o.school()), admitted(o)]).flatten();
+        decided.map(|(school, _)| *school).chain(operated)
+    }
+
     /// One decision or operation each, with the identity chains that it is the first to speak of: a
     /// chain that nothing speaks of is not kept. Before a decision comes what was anchored below it.
-    fn units(self) -> Vec<Self> {
+    pub(super) fn units(self) -> Vec<Self> {
         let mut chains: BTreeMap<SchoolId, Vec<IdentityChain>> = BTreeMap::new();
         for chain in self.identities {
             chains.entry(chain.school()).or_default().push(chain);
@@ -104,27 +115,22 @@ impl Missing {
         let mut units = Vec::new();
         let mut push_operations = |units: &mut Vec<Self>, chains: &mut BTreeMap<_, _>, below: u64| {
             while let Some((_, operation)) = operations.next_if(|(anchor, _)| u64::from(*anchor) < below) {
-                let admitted = match operation.act() {
-                    Act::Admit(admission) => Some(admission.school),
-                    _ => None,
-                };
-                let named = [Some(operation.school()), admitted].into_iter().flatten();
-                let identities = named.filter_map(|school| chains.remove(&school)).flatten().collect();
-                units.push(Self { identities, operations: vec![operation], ..Self::default() });
+                let unit = Self { operations: vec![operation], ..Self::default() };
+                let identities = unit.schools().filter_map(|school| chains.remove(&school)).flatten().collect();
+                units.push(Self { identities, ..unit });
             }
         };
         for complete in self.decisions {
             push_operations(&mut units, &mut chains, complete.decision.number().into());
-            // A decision is judged by the identities of its signers.
-            let signers = complete.decision.signers().iter();
-            let identities = signers.filter_map(|(school, _)| chains.remove(school)).flatten().collect();
             // One that settles is judged by what fell.
             let fallen = |split: &mut Voted| match complete.decision.body() {
                 Body::Settle(of) => split.decision.id() == of.falls,
                 _ => false,
             };
             let fallen: Vec<Voted> = splits.extract_if(.., fallen).collect();
-            units.push(Self { identities, decisions: vec![complete], splits: fallen, ..Self::default() });
+            let unit = Self { decisions: vec![complete], splits: fallen, ..Self::default() };
+            let identities = unit.schools().filter_map(|school| chains.remove(&school)).flatten().collect();
+            units.push(Self { identities, ..unit });
         }
         push_operations(&mut units, &mut chains, u64::MAX);
         units.extend(splits.into_iter().map(|split| Self { splits: vec![split], ..Self::default() }));

@@ -8,7 +8,7 @@ use super::held::{Actor, Charter, Grown};
 use super::missing::Missing;
 use super::role::Role;
 use crate::fault::Fault;
-use crate::id::{DecisionId, SchoolId};
+use crate::id::{DecisionId, DeviceId, OperationId, SchoolId};
 use crate::identity::Rights;
 use crate::limits;
 
@@ -84,9 +84,25 @@ impl Charter {
         if yes && self.proposals().filter(said_yes).any(|other| other.decision.id() != id && self.may_pass(other)) {
             return Err(cannot("your school said yes to another proposal for the same place, which may still pass"));
         }
+        if !self.may_judge(&voted.decision, yes) {
+            return Err(Fault::Behind);
+        }
         voted.votes.push(Vote::sign(id, school, yes, actor.device));
         let grown = self.take_proposal(voted)?;
         Ok(Decided { id, grown: grown.unwrap_or_default() })
+    }
+
+    /// Whether everything that a decision lists is held. What stands above a fork of a device's operations
+    /// nobody holds: a no may be said to what lists that, or it would stand in the way for ever.
+    fn may_judge(&self, decision: &Decision, yes: bool) -> bool {
+        let held = |(device, number, id): &(DeviceId, u32, OperationId)| {
+            let chain = self.operations.get(device);
+            let forked = chain.is_some_and(|chain| chain.is_forked() && chain.reach().0 <= *number);
+            let held = chain.is_some_and(|chain| chain.held().any(|operation| operation.id() == *id));
+            held || (forked && !yes)
+        };
+        let heads = decision.signers().iter();
+        decision.seen().iter().all(held) && heads.into_iter().all(|(school, head)| self.identities.has(school, head))
     }
 
     /// Who may vote on it: the stewards; on a settlement those that did not say yes to both.

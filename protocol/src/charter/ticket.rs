@@ -122,10 +122,9 @@ pub struct Holder {
 }
 
 impl Holder {
-    /// Whether a redemption is this one again.
-    pub(crate) fn is_of(&self, redemption: &Redemption, joiner: DeviceId) -> bool {
-        let same = self.school.school() == redemption.school.school() && self.device == joiner;
-        same && self.commitment == redemption.commitment
+    /// Whether this is the one that asks again.
+    pub(crate) fn is_of(&self, join: &Join, joiner: DeviceId) -> bool {
+        self.school.school() == join.school && self.device == joiner && self.commitment == join.commitment
     }
 }
 
@@ -159,9 +158,9 @@ pub enum Redeemed {
     Compare(Nonce),
 }
 
-/// What a joiner sends (§3.9).
+/// What a joiner says first (§3.9): what a ticket's secret proves it of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Redemption {
+pub struct Join {
     /// The ticket's id.
     pub ticket: TicketId,
     /// That the secret is known.
@@ -170,9 +169,18 @@ pub struct Redemption {
     pub commitment: [u8; 32],
     /// What the school calls itself.
     pub name: String,
-    /// The joining school, with the device that speaks.
-    pub school: IdentityChain,
-    /// The device's acceptance of the admission.
+    /// The joining school.
+    pub school: SchoolId,
+    /// The acceptance of the admission, by the device that speaks.
     #[serde(with = "super::decision::serde_signature")]
     pub acceptance: crate::identity::Signature,
+}
+
+/// What a joiner sends: what it says first, and what shows that its device acts for its school.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redemption {
+    /// What it says first.
+    pub join: Join,
+    /// The chain of the joining school, with the device that speaks.
+    pub school: IdentityChain,
 }

@@ -3,7 +3,7 @@
 
 use super::{Replica, Space};
 use crate::bytes;
-use crate::charter::{Charter, Claim, DeviceInvitation, DeviceRedemption, DeviceTicket, Grown, Missing};
+use crate::charter::{Charter, Claim, DeviceInvitation, DeviceRedemption, DeviceTicket, Grown, Missing, Presented};
 use crate::fault::Fault;
 use crate::id::{DeviceId, SpaceId};
 use crate::identity::{IdentityChain, Revocation, Rights, SecretKey};
@@ -119,6 +119,18 @@ impl<S: Store> Replica<S> {
         let charters = self.spaces.values().map(Space::charter).filter(claimed);
         let shared: Vec<(SpaceId, Missing)> = charters.map(|charter| (charter.space(), charter.whole())).collect();
         if shared.is_empty() { Err(Fault::Ticket) } else { Ok(shared) }
+    }
+    /// Takes in a part of a charter that a device presents which is not known here (§3.10). Nothing of it
+    /// is kept where it is refused.
+    pub fn admit_presented(&mut self, space: SpaceId, part: Missing, device: &DeviceId) -> Result<Presented, Fault> {
+        self.check()?;
+        let presented = self.space(&space)?.charter().presented(part.clone(), device)?;
+        self.admit_charter(space, part)?;
+        // Its school may be a member elsewhere too.
+        let charter = self.space(&space)?.charter();
+        let chain = charter.school_of(device).and_then(|school| charter.identities().get(&school)).cloned();
+        chain.map_or(Ok(()), |chain| self.admit_identity(&chain))?;
+        Ok(presented)
     }
     /// Takes in the chain with which a school started again.
     pub fn admit_identity(&mut self, chain: &IdentityChain) -> Result<(), Fault> {

@@ -6,7 +6,8 @@ use super::{Local, Notice, Replica, Space};
 use crate::bytes;
 use crate::catalogue::Catalogue;
 use crate::charter::{
-    Admission, Charter, Holder, Invitation, Missing, Nonce, Redeemed, Redemption, Role, Standing, Ticket, commitment,
+    Admission, Charter, Holder, Invitation, Join, Missing, Nonce, Redeemed, Redemption, Role, Standing, Ticket,
+    commitment,
 };
 use crate::fault::{Blame, Fault};
 use crate::id::{DeviceId, OperationId, SpaceId, TicketId};
@@ -71,47 +72,69 @@ impl<S: Store> Replica<S> {
         })
     }
 
+    /// Whether a joiner knows the secret of a ticket that is its to use, whatever its chain may show. Any
+    /// other answer is [`Fault::Ticket`].
+    pub fn proves(&self, join: &Join, joiner: DeviceId, now: Millis) -> Result<(), Fault> {
+        self.check()?;
+        self.proven(join, joiner, now).map(|_| ())
+    }
+    fn proven(&self, join: &Join, joiner: DeviceId, now: Millis) -> Result<Invitation, Fault> {
+        let invitation = self.invitation(&join.ticket)?.ok_or(Fault::Ticket)?;
+        let Invitation { space, role, secret, .. } = invitation;
+        let proof = Ticket::proof(&secret, space, self.device(), joiner, join.school, &join.commitment);
+        // Whether two proofs are equal is compared by their hashes, so that the time tells nothing.
+        let proven = blake3::Hash::from(proof) == blake3::Hash::from(join.proof);
+        let its_own = match &invitation.standing {
+            Standing::Open | Standing::Asks => true,
+            // Its own device asks again: who found the ticket learns not even whom it admitted.
+            Standing::Admitted(by) => {
+                let identities = self.space(&space)?.charter().identities();
+                *by == join.school && identities.ever(by, &joiner, Rights::GOVERN)
+            }
+            Standing::Waiting(claim) => claim.is_of(join, joiner),
+            Standing::Refused(_) => false,
+        };
+        if !proven || !its_own || now > invitation.expires {
+            return Err(Fault::Ticket);
+        }
+        let accepted = Admission::acceptance_hash(space, join.ticket, join.school, role);
+        let signed = identity::verify(&joiner.0, Domain::Acceptance, &accepted, &join.acceptance);
+        signed.map(|()| invitation).map_err(|_| Fault::Ticket)
+    }
+
     /// Admits who holds a ticket, or lets it wait for a person, and uses the ticket up with it: who
     /// proved it first has it. Any other answer is [`Fault::Ticket`].
     pub fn redeem(&mut self, redemption: &Redemption, joiner: DeviceId, now: Millis) -> Result<Redeemed, Fault> {
         self.check()?;
-        let invitation = self.invitation(&redemption.ticket)?.ok_or(Fault::Ticket)?;
-        let school = redemption.school.school();
-        let Invitation { space, role, secret, .. } = invitation;
-        let proof = Ticket::proof(&secret, space, self.device(), joiner, school, &redemption.commitment);
-        let own_device = redemption.school.ever(&joiner, Rights::GOVERN);
-        let good = own_device && now <= invitation.expires;
-        // Whether two proofs are equal is compared by their hashes, so that the time tells nothing.
-        if blake3::Hash::from(proof) != blake3::Hash::from(redemption.proof) || !good {
+        let join = &redemption.join;
+        let invitation = self.proven(join, joiner, now)?;
+        let Invitation { space, role, .. } = invitation;
+        let school = join.school;
+        if redemption.school.school() != school || !redemption.school.ever(&joiner, Rights::GOVERN) {
             return Err(Fault::Ticket);
         }
         let belongs = self.space(&space)?.charter().resolved().members.contains_key(&school);
         let standing = match &invitation.standing {
-            Standing::Admitted(by) if *by == school && belongs => return self.admitted(space),
+            Standing::Admitted(_) if belongs => return self.admitted(space),
             Standing::Open | Standing::Asks if belongs => Standing::Admitted(school),
             Standing::Open => {
-                let Redemption { ticket, school, acceptance, .. } = redemption.clone();
-                let admission = admission((&school, joiner), role, ticket, acceptance);
-                self.admit_holder(space, school, &admission).map_err(not_the_nodes)?;
-                Standing::Admitted(admission.school)
+                let chain = redemption.school.clone();
+                let admission = admission((&chain, joiner), role, join.ticket, join.acceptance);
+                self.admit_holder(space, chain, &admission).map_err(not_the_nodes)?;
+                Standing::Admitted(school)
             }
             Standing::Asks => {
-                let accepted = Admission::acceptance_hash(space, redemption.ticket, school, role);
-                identity::verify(&joiner.0, Domain::Acceptance, &accepted, &redemption.acceptance)
-                    .map_err(|_| Fault::Ticket)?;
                 let redeemers = self.entropy.array();
                 Standing::Waiting(Box::new(claim(redemption, joiner, redeemers, now)))
             }
-            Standing::Waiting(claim) if claim.is_of(redemption, joiner) => {
-                return Ok(Redeemed::Compare(claim.redeemers));
-            }
+            Standing::Waiting(claim) => return Ok(Redeemed::Compare(claim.redeemers)),
             _ => return Err(Fault::Ticket),
         };
         let compare = match &standing {
             Standing::Waiting(claim) => Some(Redeemed::Compare(claim.redeemers)),
             _ => None,
         };
-        self.keep(redemption.ticket, &Invitation { standing, ..invitation });
+        self.keep(join.ticket, &Invitation { standing, ..invitation });
         compare.map_or_else(|| self.admitted(space), Ok)
     }
 
@@ -140,14 +163,15 @@ impl<S: Store> Replica<S> {
         let school = self.school();
         let acceptance = Admission::acceptance_hash(ticket.space, id, school, ticket.role);
         let commitment = commitment(&self.joiners_nonce(ticket));
-        Redemption {
+        let join = Join {
             ticket: id,
             proof: Ticket::proof(&ticket.secret, ticket.space, ticket.device, self.device(), school, &commitment),
             commitment,
             name: self.own_name(),
-            school: self.me.school.clone(),
+            school,
             acceptance: self.me.device.sign(Domain::Acceptance, &acceptance),
-        }
+        };
+        Redemption { join, school: self.me.school.clone() }
     }
 
     /// What this school calls itself, in its own space.
@@ -215,6 +239,6 @@ fn admission(
 
 /// The claim of a ticket's holder.
 fn claim(redemption: &Redemption, device: DeviceId, redeemers: Nonce, since: Millis) -> Holder {
-    let Redemption { commitment, name, school, acceptance, .. } = redemption.clone();
+    let Redemption { join: Join { commitment, name, acceptance, .. }, school } = redemption.clone();
     Holder { school, device, name, acceptance, commitment, redeemers, joiners: None, since }
 }

@@ -3,11 +3,16 @@
 //!
 //! ```text
 //! new device                     who certifies it, or a partner
-//!   │ DeviceAsk ──────────────────▶ │   at most JOIN_FRAME bytes
+//!   │ Join, Claim ────────────────▶ │   at most JOIN_FRAME bytes
 //!   │ ◀──────── Admitted(n) │ Refused │
 //!   │ ◀──────── part 1 … part n     │   of the charters of all spaces, each at most FRAME bytes
-//!   │ the chain that certifies it ─▶ │   not after a join; at most FRAME bytes, PRESENTED without a claim
+//!   │ the chain that certifies it ─▶ │   after a claim; at most FRAME bytes
 //!   │ ◀──────── Admitted(0) │ Refused │
+//!
+//!   │ Present ────────────────────▶ │
+//!   │ ◀────────────────────── More  │   whatever is known
+//!   │ part ───────────────────────▶ │   of the charter of one space, at most PRESENTED bytes
+//!   │ ◀─ More │ Admitted(0) │ Refused │   More only where it brought a decision or an admission
 //! ```
 //!
 //! A `DeviceAsk` begins with bytes of its own, so that it is told from a school's `Join`.
@@ -17,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::bytes;
 use crate::charter::{Claim, DeviceRedemption, Missing};
 use crate::fault::Fault;
-use crate::id::{SchoolId, SpaceId};
+use crate::id::SpaceId;
 use crate::identity::IdentityChain;
 use crate::limits;
 
@@ -32,8 +37,8 @@ pub enum DeviceAsk {
     Join(DeviceRedemption),
     /// It has its school's sheet.
     Claim(Claim),
-    /// It acts for this school, which may be known; its chain follows, whatever is known.
-    Present(SchoolId),
+    /// Parts of a charter follow that prove its school's admission, or that it acts for a member.
+    Present,
 }
 
 impl DeviceAsk {
@@ -89,6 +94,10 @@ impl SpacePart {
     /// Reads a frame of at most [`limits::FRAME`] bytes.
     pub fn parse(frame: &[u8]) -> Result<Self, Fault> {
         bytes::decode_within(frame, "part of a charter", limits::FRAME)
+    }
+    /// The space that a frame is about, without reading the rest.
+    pub fn space_of(frame: &[u8]) -> Option<SpaceId> {
+        frame.first_chunk().map(|id| SpaceId(*id))
     }
 }
 

@@ -3,6 +3,8 @@
 //! ```text
 //! joiner                      redeemer
 //!   │ Join ───────────────────────▶ │   at most JOIN_FRAME bytes
+//!   │ ◀────────────── More │ Refused │   More where it knows the secret of a ticket that is its to use
+//!   │ the school's chain ─────────▶ │   at most PRESENTED bytes
 //!   │ ◀──────────────── Compare(nonce)  │   where a person confirms; the ticket is this school's now
 //!   │ Reveal(nonce) ──────────────▶ │   both screens show the words
 //!   │ ◀─────────────────── Waiting  │   at once, and again when the stream has been held long enough
@@ -17,13 +19,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::bytes;
-use crate::charter::{Missing, Nonce, Redemption};
+pub use crate::charter::Join;
+use crate::charter::{Missing, Nonce};
 use crate::fault::Fault;
 use crate::limits;
-
-/// What a joiner says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Join(pub Redemption);
 
 impl Join {
     /// Writes the frame.
@@ -36,7 +35,7 @@ impl Join {
             return Err(Fault::TooLarge { what: "Join", most: limits::JOIN_FRAME as u64 });
         }
         let join: Self = bytes::decode(frame, "Join")?;
-        if join.0.name.len() > limits::NAME {
+        if join.name.len() > limits::NAME {
             return Err(Fault::TooLarge { what: "school's name", most: limits::NAME as u64 });
         }
         Ok(join)
@@ -69,6 +68,8 @@ pub enum Joined {
     Compare(Nonce),
     /// The words are on our screen; nobody has confirmed yet.
     Waiting,
+    /// Go on: the next frame is awaited.
+    More,
 }
 
 impl Joined {

@@ -11,10 +11,10 @@ use crate::charter_world::{Party, chain, cluster, level, units};
 const SCHOOLS: usize = 7;
 
 /// Dice that fall the same for the same seed.
-struct Dice(Entropy);
+pub(crate) struct Dice(pub(crate) Entropy);
 
 impl Dice {
-    fn below(&mut self, n: usize) -> usize {
+    pub(crate) fn below(&mut self, n: usize) -> usize {
         u32::from_le_bytes(self.0.array()) as usize % n
     }
     fn small(&mut self, n: u8) -> u8 {
@@ -23,7 +23,7 @@ impl Dice {
 }
 
 /// One act of one school, or a word between two.
-fn act(dice: &mut Dice, parties: &mut Vec<Party>, counts: &mut [usize; 12]) {
+pub(crate) fn act(dice: &mut Dice, parties: &mut Vec<Party>, counts: &mut [usize; 12]) {
     let who = dice.below(parties.len());
     let other = dice.below(parties.len());
     let target = parties[other].clone();

@@ -64,7 +64,7 @@ fn a_ticket_admits_one_school_once() {
     let stolen = hill.redeem(&brook.redemption(&ticket), north.device(), Millis(0));
     assert_eq!(stolen.unwrap_err(), Fault::Ticket);
     let mut altered = brook.redemption(&ticket);
-    altered.proof[7] ^= 1;
+    altered.join.proof[7] ^= 1;
     assert_eq!(hill.redeem(&altered, brook.device(), Millis(0)).unwrap_err(), Fault::Ticket);
     assert!(hill.redeem(&brook.redemption(&ticket), brook.device(), Millis(0)).is_ok());
     let second = hill.redeem(&north.redemption(&ticket), north.device(), Millis(0));

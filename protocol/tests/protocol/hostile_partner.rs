@@ -3,7 +3,7 @@
 
 use staffroom_protocol::Replica;
 use staffroom_protocol::catalogue::Catalogue;
-use staffroom_protocol::charter::{Missing, Redemption, Resolved, Role, Ticket};
+use staffroom_protocol::charter::{Join, Missing, Redemption, Resolved, Role, Ticket};
 use staffroom_protocol::entropy::Entropy;
 use staffroom_protocol::fault::Fault;
 use staffroom_protocol::id::{RecordId, SpaceId, WriterId};
@@ -261,8 +261,8 @@ fn a_used_ticket_tells_its_finder_nothing() {
     hill.flush().unwrap();
     // The finder knows the ticket and the school's identity, and speaks from a device of nobody's.
     let finder = SecretKey::from_seed(&[77; 32]).public();
-    let proof = Ticket::proof(&ticket.secret, space, hill.device(), finder, brook.school(), &honest.commitment);
-    let found = Redemption { proof, ..honest };
+    let proof = Ticket::proof(&ticket.secret, space, hill.device(), finder, brook.school(), &honest.join.commitment);
+    let found = Redemption { join: Join { proof, ..honest.join }, ..honest };
     let unissued = brook.redemption(&Ticket { secret: [7; 16], ..ticket });
     for now in [Millis(1), Millis(1 << 40)] {
         assert_eq!(hill.redeem(&found, finder, now), Err(Fault::Ticket));

@@ -1,11 +1,10 @@
 //! A person confirms: from the first proof to the admission, and everything that may go wrong between.
 
 use staffroom_protocol::Replica;
-use staffroom_protocol::charter::{Redeemed, Redemption, Role, Ticket, Waiting, Words};
+use staffroom_protocol::charter::{Join, Redeemed, Redemption, Role, Ticket, Waiting, Words};
 use staffroom_protocol::entropy::Entropy;
 use staffroom_protocol::fault::Fault;
 use staffroom_protocol::id::SpaceId;
-use staffroom_protocol::sync::Join;
 use staffroom_protocol::time::Millis;
 
 use crate::schools::{School, local, school};
@@ -31,7 +30,7 @@ fn ask(hill: &mut School, joiner: &mut School, ticket: &Ticket) -> Result<Words,
     hill.flush()?;
     let (ours, words) = joiner.compare(ticket, theirs)?;
     joiner.flush()?;
-    hill.reveal(redemption.ticket, joiner.device(), ours, NOW)?;
+    hill.reveal(redemption.join.ticket, joiner.device(), ours, NOW)?;
     hill.flush()?;
     Ok(words)
 }
@@ -95,10 +94,10 @@ fn a_ticket_that_a_school_waits_with_is_nobody_elses() {
     let commitment = [9; 32];
     let (secret, device, school) = (&ticket.secret, brook.device(), brook.school());
     let proof = Ticket::proof(secret, ticket.space, ticket.device, device, school, &commitment);
-    let redrawn = Redemption { commitment, proof, ..again.clone() };
+    let redrawn = Redemption { join: Join { commitment, proof, ..again.join.clone() }, ..again.clone() };
     assert_eq!(hill.redeem(&redrawn, device, NOW), Err(Fault::Ticket));
     assert_eq!(hill.redeem(&again, north.device(), NOW), Err(Fault::Ticket));
-    assert_eq!(hill.reveal(again.ticket, north.device(), [9; 32], NOW), Err(Fault::Ticket));
+    assert_eq!(hill.reveal(again.join.ticket, north.device(), [9; 32], NOW), Err(Fault::Ticket));
     assert_eq!(waiting(&hill).words, Some(words));
 }
 
@@ -130,8 +129,8 @@ fn a_number_that_was_not_committed_to_is_refused() {
     let redemption = brook.redemption(&ticket);
     hill.redeem(&redemption, brook.device(), NOW).unwrap();
     hill.flush().unwrap();
-    for guess in [[0; 32], [7; 32], redemption.commitment] {
-        assert_eq!(hill.reveal(redemption.ticket, brook.device(), guess, NOW), Err(Fault::Ticket));
+    for guess in [[0; 32], [7; 32], redemption.join.commitment] {
+        assert_eq!(hill.reveal(redemption.join.ticket, brook.device(), guess, NOW), Err(Fault::Ticket));
     }
     let waits = waiting(&hill);
     assert_eq!(waits.words, None);
@@ -214,7 +213,7 @@ fn an_acceptance_of_another_role_does_not_take_the_ticket() {
 fn what_a_school_calls_itself_is_bounded() {
     let (_, _, ticket) = asking();
     let redemption = school(2).redemption(&ticket);
-    let named = |name: String| Join::parse(&Join(Redemption { name, ..redemption.clone() }).to_bytes());
+    let named = |name: String| Join::parse(&Join { name, ..redemption.join.clone() }.to_bytes());
     assert!(named("é".repeat(100)).is_ok());
     assert!(matches!(named("é".repeat(101)), Err(Fault::TooLarge { .. })));
 }

@@ -75,15 +75,15 @@ proptest! {
 
     #[test]
     fn any_frame_of_a_stranger_is_read_without_harm(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
-        if let Ok(Join(redemption)) = Join::parse(&bytes) {
-            prop_assert!(redemption.name.len() <= limits::NAME);
+        if let Ok(join) = Join::parse(&bytes) {
+            prop_assert!(join.name.len() <= limits::NAME);
         }
         let _ = (Joined::parse(&bytes), Reveal::parse(&bytes));
     }
 
     #[test]
     fn a_damaged_join_is_another_or_none(at in any::<prop::sample::Index>(), bit in 0u8..8, ticket in any_ticket()) {
-        let join = Join(school(2).redemption(&ticket));
+        let join = school(2).redemption(&ticket).join;
         let mut bytes = join.to_bytes();
         prop_assert_eq!(Join::parse(&bytes), Ok(join.clone()));
         let at = at.index(bytes.len());

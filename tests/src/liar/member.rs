@@ -5,9 +5,10 @@ use futures::StreamExt as _;
 use futures::io::AsyncWriteExt as _;
 use libp2p::swarm::SwarmEvent;
 use staffroom_protocol::Replica;
-use staffroom_protocol::charter::{Missing, Redeemed, Role, Ticket};
+use staffroom_protocol::charter::{Missing, Redeemed, Redemption, Role, Ticket};
 use staffroom_protocol::fault::Fault;
 use staffroom_protocol::id::SpaceId;
+use staffroom_protocol::identity::IdentityChain;
 use staffroom_protocol::log::Entry;
 use staffroom_protocol::store::MemoryStore;
 use staffroom_protocol::sync::{Input, Join, Joined, Message, Output, Session, decode, encode};
@@ -49,7 +50,10 @@ impl Member {
     /// What the node says to a ticket of its: the charter, or nothing where it admits nobody.
     pub async fn redeem(&self, line: &mut Line, ticket: &Ticket) -> Option<Missing> {
         let mut stream = line.open(JOIN).await.ok()?;
-        wire::write(&mut stream, &Join(self.replica.redemption(ticket)).to_bytes()).await.ok()?;
+        let redemption = self.replica.redemption(ticket);
+        wire::write(&mut stream, &redemption.join.to_bytes()).await.ok()?;
+        let Ok(Joined::More) = Joined::parse(&wire::read(&mut stream).await?) else { return None };
+        wire::write(&mut stream, &redemption.school.to_bytes()).await.ok()?;
         let Ok(Joined::Admitted(parts)) = Joined::parse(&wire::read(&mut stream).await?) else { return None };
         let mut charter = Missing::default();
         for _ in 0..parts {
@@ -147,7 +151,10 @@ impl Member {
         mut stream: libp2p::Stream,
     ) -> Result<(), Fault> {
         let asked = wire::read(&mut stream).await.ok_or(Fault::Ticket)?;
-        let Join(redemption) = Join::parse(&asked)?;
+        let join = Join::parse(&asked)?;
+        wire::write(&mut stream, &Joined::More.to_bytes()).await.map_err(|_| Fault::Ticket)?;
+        let chain = wire::read(&mut stream).await.ok_or(Fault::Ticket)?;
+        let redemption = Redemption { join, school: IdentityChain::parse(&chain)? };
         let Redeemed::Admitted(_, charter) = self.replica.redeem(&redemption, joiner, now())? else {
             return Err(Fault::Ticket);
         };

@@ -117,6 +117,10 @@ impl Belonging {
         self.operations.insert(operation.id(), done);
         alone
     }
+    /// Operations that nobody has any more.
+    pub(super) fn lost(&mut self, operations: &[OperationId]) {
+        self.operations.retain(|id, _| !operations.contains(id));
+    }
     /// How much it knows.
     pub(super) fn length(&self) -> usize {
         self.decisions.len() + self.operations.len()

@@ -45,7 +45,10 @@ impl World {
         }
         let (id, yes) = (*self.random.pick(&open), self.random.per_mille(750));
         self.counts.one(if yes { "votes yes" } else { "votes no" });
-        self.answer_proposal(number, space, yes, |replica| replica.vote(space, &id, yes)).map(drop)
+        let holds = self.space_of(number, space).is_some_and(|held| invariants::holds_listed(held.charter(), &id));
+        let answered = self.answer_proposal(number, space, yes, |replica| replica.vote(space, &id, yes))?;
+        let found = || format!("n{number} says yes to {id:?} and does not hold all that it lists");
+        Violation::unless(answered.is_none() || !yes || holds, "a_yes_is_to_what_is_held", found)
     }
 
     /// Makes a member a steward.
@@ -155,6 +158,11 @@ impl World {
                 self.say(format_args!("n{number} says {yes} to {id:?}, decided: {}, {body:?}", !grown.is_empty()));
                 self.flush_soon(number);
                 Ok(Some(id))
+            }
+            // It waits for what has not arrived, and votes another time.
+            Err(Fault::Behind) => {
+                self.counts.one("votes that wait");
+                Ok(None)
             }
             Err(Fault::NoRight { .. } | Fault::Decision(_)) => Ok(None),
             Err(fault) => Err(Violation::new("people_can_decide", format!("n{number}: {fault}"))),

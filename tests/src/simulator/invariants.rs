@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
 use staffroom_protocol::charter::{Act, Body, Charter, LogCut, Voted};
-use staffroom_protocol::id::{DecisionId, DeviceId, EntryId, OperationId, SchoolId, SpaceId, TicketId, WriterId};
+use staffroom_protocol::id::{
+    DecisionId, DeviceId, EntryId, LinkId, OperationId, SchoolId, SpaceId, TicketId, WriterId,
+};
 use staffroom_protocol::log::Entry;
 use staffroom_protocol::replica::{End, Replica, Space};
 use staffroom_protocol::store::MemoryStore;
@@ -142,6 +144,16 @@ pub(super) fn votes_are_never_lost(was: &SpaceWitness, charter: &Charter, school
         Violation::unless(!open || answer == answer_now, "votes_are_never_lost", || format!("{:?}", voted.decision))?;
     }
     Ok(())
+}
+
+/// Whether all that a proposal lists is held: looked up in what would be sent to who has nothing.
+pub(super) fn holds_listed(charter: &Charter, proposal: &DecisionId) -> bool {
+    let Some(voted) = charter.proposal(proposal) else { return false };
+    let whole = charter.whole();
+    let operation = |id: &OperationId| whole.operations.iter().any(|operation| operation.id() == *id);
+    let link = |id: &LinkId| whole.identities.iter().any(|chain| chain.follows(id, id));
+    let (seen, signers) = (voted.decision.seen(), voted.decision.signers());
+    seen.iter().all(|(_, _, id)| operation(id)) && signers.iter().all(|(_, head)| link(head))
 }
 
 /// Each entry follows the one before it, from 0.

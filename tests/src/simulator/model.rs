@@ -7,7 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use staffroom_protocol::charter::{Operation, Voted};
-use staffroom_protocol::id::{DecisionId, DeviceId, EntryId, RecordId, SchoolId, SpaceId, TicketId, WriterId};
+use staffroom_protocol::id::{
+    DecisionId, DeviceId, EntryId, OperationId, RecordId, SchoolId, SpaceId, TicketId, WriterId,
+};
 
 use super::belonging::{Belonging, Standing};
 
@@ -118,6 +120,13 @@ impl Model {
         if belonging.length() > known {
             self.standing.insert(space, belonging.standing());
         }
+    }
+    /// Operations that only a store knew which was put back since: nobody has them any more. Who hears of
+    /// one after all, still under way, acknowledges it anew.
+    pub(super) fn lost(&mut self, space: SpaceId, operations: &[OperationId]) {
+        let belonging = self.belonging.entry(space).or_default();
+        belonging.lost(operations);
+        self.standing.insert(space, belonging.standing());
     }
     /// Who belongs to a space, who writes, where logs end.
     pub(super) fn standing(&self, space: &SpaceId) -> Standing {

@@ -99,7 +99,7 @@ impl World {
         let held = replica.space(&ticket.space).ok().map(staffroom_protocol::replica::Space::charter);
         let own = ticket.school.school();
         let steward = held.is_some_and(|charter| charter.resolved().role(&own) == Some(Role::Steward));
-        let known = (redemption.ticket, ticket.space);
+        let known = (redemption.join.ticket, ticket.space);
         let expected = self.model.admits(known, to, school, now.0, (belongs, steward));
         // A steward admits so many between two decisions, and no more (§7).
         let admits = |operation: &&Operation| {
@@ -115,13 +115,13 @@ impl World {
         let Ok(Redeemed::Admitted(_, charter)) = result else {
             self.counts.one("redemptions refused");
             self.say(format_args!("n{to} refuses the ticket of n{from}"));
-            self.answer(to, from, redemption.ticket, None);
+            self.answer(to, from, redemption.join.ticket, None);
             return Ok(());
         };
-        self.model.admitted(redemption.ticket, school);
+        self.model.admitted(redemption.join.ticket, school);
         self.counts.one("redemptions");
         self.say(format_args!("n{to} admits n{from}"));
-        let promise = Promise::Admitted { to: from, ticket: redemption.ticket, charter };
+        let promise = Promise::Admitted { to: from, ticket: redemption.join.ticket, charter };
         self.nodes[to].promises.push(promise);
         self.flush_soon(to);
         Ok(())

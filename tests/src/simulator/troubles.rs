@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use staffroom_protocol::id::OperationId;
 use staffroom_protocol::store::{Crash, Table};
 
 use super::invariants::Violation;
@@ -76,6 +77,14 @@ impl World {
         let before = std::mem::replace(&mut self.witnesses[number], witness);
         // Partners were told how far it held each log: what they know of that was true.
         self.witnesses[number].reached = before.reached;
+        for (space, before) in before.spaces {
+            let known = |id: &OperationId| {
+                let mut spaces = self.witnesses.iter().filter_map(|witness| witness.spaces.get(&space));
+                spaces.any(|witness| witness.operations.contains_key(id))
+            };
+            let lost: Vec<OperationId> = before.operations.into_keys().filter(|id| !known(id)).collect();
+            self.model.lost(space, &lost);
+        }
         self.nodes[number].store = Some(store);
     }
 

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use futures::StreamExt;
+use futures::{AsyncWriteExt, StreamExt};
 use libp2p::swarm::{StreamProtocol, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Swarm, SwarmBuilder, noise, tcp, yamux};
 use libp2p_stream::{Control, OpenStreamError};
 use staffroom_node::api::{Answer, Filter, NewRecord, PartnerState, Request, Status};
+use staffroom_node::net::Times;
 use staffroom_node::{Home, NewSchool, Node, Running};
 use staffroom_protocol::charter::Role;
 use staffroom_protocol::record::Fields;
@@ -16,6 +17,7 @@ use staffroom_protocol::record::field::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 pub(super) const SYNC: StreamProtocol = StreamProtocol::new("/staffroom/sync/1");
@@ -31,11 +33,15 @@ pub(super) struct School {
 
 impl School {
     pub(super) async fn start(name: &str) -> Self {
+        Self::start_with(name, Times::default()).await
+    }
+    /// One whose network waits as long as this.
+    pub(super) async fn start_with(name: &str, times: Times) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let home = Home::at(folder.path());
         home.set_up(&NewSchool { name: name.to_owned(), ..NewSchool::default() }).expect("set up");
         let node = Node::open(&home).expect("open");
-        let running = node.run(Some(vec![LOOPBACK.to_owned()]), Some(false)).await.expect("run");
+        let running = node.run_with(Some(vec![LOOPBACK.to_owned()]), Some(false), times).await.expect("run");
         Self { running, node: Some(node), folder }
     }
     pub(super) async fn ask(&self, request: Request) -> Answer {
@@ -90,7 +96,8 @@ impl Drop for School {
     }
 }
 
-/// Waits until something holds, or says what did not.
+/// Waits until something holds, or says what did not. What nodes say of themselves comes with no event:
+/// so they are asked again.
 pub(super) async fn eventually(what: &str, within: Duration, mut holds: impl AsyncFnMut() -> bool) {
     let began = Instant::now();
     while !holds().await {
@@ -107,7 +114,12 @@ pub(super) fn partner(status: &Status) -> (PartnerState, Option<String>) {
 
 /// Two schools of one cluster, in step.
 pub(super) async fn two_schools() -> (School, School) {
-    let (hill, brook) = (School::start("Hillside Primary").await, School::start("Brook Academy").await);
+    two_schools_with(Times::default()).await
+}
+/// The same, whose networks wait as long as this.
+pub(super) async fn two_schools_with(times: Times) -> (School, School) {
+    let hill = School::start_with("Hillside Primary", times).await;
+    let brook = School::start_with("Brook Academy", times).await;
     hill.found("The Valley Cluster").await;
     let ticket = hill.invite().await;
     brook.ask(Request::Join { ticket, wait: 0 }).await;
@@ -170,35 +182,70 @@ impl Stranger {
     pub(super) async fn open(&mut self, protocol: StreamProtocol) -> Result<libp2p::Stream, OpenStreamError> {
         self.control.open_stream(self.peer, protocol).await
     }
+    /// Waits until the connection is gone.
+    pub(super) async fn cut(&mut self) {
+        (&mut self.task).await.expect("the stranger's swarm");
+    }
     /// Whether the connection is gone.
     pub(super) fn is_cut(&self) -> bool {
         self.task.is_finished()
     }
 }
 
-/// Passes bytes on until it is told not to; then it keeps both connections open and says nothing.
-pub(super) async fn cable(to: String, pulled: Arc<AtomicBool>) -> (String, tokio::task::JoinHandle<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let port = listener.local_addr().expect("an address").port();
-    let task = tokio::spawn(async move {
+/// Sends a frame.
+pub(super) async fn send(stream: &mut libp2p::Stream, frame: &[u8]) {
+    let length = u32::try_from(frame.len()).expect("short").to_le_bytes();
+    stream.write_all(&[&length, frame].concat()).await.expect("sent");
+    stream.flush().await.expect("sent");
+}
+
+/// A wire between two nodes, which counts what passes and can be pulled.
+#[derive(Clone)]
+pub(super) struct Cable {
+    /// How often bytes came, from the near end and from the far one.
+    passed: watch::Sender<[u32; 2]>,
+    pulled: Arc<AtomicBool>,
+}
+
+impl Cable {
+    /// A cable to an address, where it begins, and its end: once it was pulled and both nodes have let go.
+    pub(super) async fn to(far: String) -> (Self, String, tokio::task::JoinHandle<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let cable = Self { passed: watch::Sender::new([0; 2]), pulled: Arc::default() };
+        let task = tokio::spawn(cable.clone().pass(listener, far));
+        (cable, format!("/ip4/127.0.0.1/tcp/{port}"), task)
+    }
+    /// Passes bytes on until it is pulled; then it keeps both connections open and says nothing.
+    async fn pass(self, listener: TcpListener, far: String) {
         let (mut near, _) = listener.accept().await.expect("a connection");
-        let mut far = TcpStream::connect(to).await.expect("a connection");
+        let mut far = TcpStream::connect(far).await.expect("a connection");
         let (mut one, mut other) = (vec![0; 65536], vec![0; 65536]);
         loop {
-            let (count, bytes, out) = tokio::select! {
-                count = near.read(&mut one) => (count, &one, &mut far),
-                count = far.read(&mut other) => (count, &other, &mut near),
+            let (from, count, bytes, out) = tokio::select! {
+                count = near.read(&mut one) => (0, count, &one, &mut far),
+                count = far.read(&mut other) => (1, count, &other, &mut near),
             };
             let count = count.unwrap_or(0);
-            if pulled.load(Ordering::Relaxed) {
+            if self.pulled.load(Ordering::Relaxed) {
                 if count == 0 {
                     return;
                 }
             } else {
                 assert_ne!(count, 0, "closed before it was pulled");
                 out.write_all(&bytes[..count]).await.expect("passed on");
+                self.passed.send_modify(|passed| passed[from] += 1);
             }
         }
-    });
-    (format!("/ip4/127.0.0.1/tcp/{port}"), task)
+    }
+    /// Waits until bytes came so often from both ends, from now on.
+    pub(super) async fn passes(&self, often: u32) {
+        let mut passed = self.passed.subscribe();
+        let before = *passed.borrow();
+        let more = |passed: &[u32; 2]| (0..2).all(|end| passed[end] >= before[end] + often);
+        passed.wait_for(more).await.expect("the cable lives");
+    }
+    pub(super) fn pull(&self) {
+        self.pulled.store(true, Ordering::Relaxed);
+    }
 }

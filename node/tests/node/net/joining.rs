@@ -2,10 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use futures::io::AsyncReadExt;
 use staffroom_node::api::{Answer, Code, Failure, Request, WaitingSchool};
-use staffroom_protocol::charter::Role;
+use staffroom_protocol::charter::{DeviceTicket, Role};
+use staffroom_protocol::identity::SecretKey;
+use staffroom_protocol::sync::DeviceAsk;
 
-use super::ground::{School, eventually};
+use super::ground::{JOIN, School, Stranger, eventually, send};
 
 const LONG: u64 = 60_000;
 
@@ -75,6 +78,28 @@ async fn who_waits_hears_of_the_confirmation_at_once() {
     assert!(waiting(&hill).await.is_empty());
     // Whoever asks again is told the same.
     assert!(matches!(brook.ask(Request::Join { ticket, wait: 0 }).await, Answer::Joined { .. }));
+}
+
+/// A school that had many devices over the years: its chain alone is larger than a stranger's first frame.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_school_with_a_long_identity_joins() {
+    let (hill, brook) = two().await;
+    for number in 0..30 {
+        let Answer::DeviceTicket { ticket, .. } = brook.ask(Request::InviteDevice { expires_in: 600 }).await else {
+            panic!("not a ticket")
+        };
+        let (ticket, seed) = (DeviceTicket::parse(&ticket).expect("a ticket"), [100 + number; 32]);
+        let ask = DeviceAsk::Join(ticket.redemption(SecretKey::from_seed(&seed).public()));
+        let mut laptop = Stranger::connect(brook.address(), seed).await.expect("connected");
+        let mut stream = laptop.open(JOIN).await.expect("open to strangers");
+        send(&mut stream, &ask.to_bytes()).await;
+        let mut admitted = [0; 5];
+        stream.read_exact(&mut admitted).await.expect("an answer");
+        assert_eq!(admitted, [2, 0, 0, 0, 0]);
+    }
+    let ticket = hill.invite().await;
+    let joined = brook.ask(Request::Join { ticket, wait: 0 }).await;
+    assert!(matches!(&joined, Answer::Joined { space, .. } if space.name == "The Valley Cluster"), "{joined:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,14 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use futures::io::{AsyncReadExt, AsyncWriteExt};
+use futures::io::AsyncReadExt;
 use staffroom_node::api::{Answer, Request};
-use staffroom_protocol::charter::{Admission, Redemption, Role, Ticket, commitment};
+use staffroom_protocol::charter::{Admission, Join, Role, Ticket, commitment};
 use staffroom_protocol::id::SpaceId;
 use staffroom_protocol::identity::{Domain, IdentityChain, Inception, RecoveryCode, Rights, SecretKey};
-use staffroom_protocol::sync::Join;
 
-use super::ground::{JOIN, School, Stranger};
+use super::ground::{JOIN, School, Stranger, send};
 
 /// How often each kind is tried.
 const ROUNDS: usize = 15;
@@ -25,8 +24,8 @@ async fn ticket(school: &School, expires_in: u64, confirm: bool) -> Ticket {
     Ticket::parse(&ticket).expect("a ticket")
 }
 
-/// What a school with the device of this seed sends with a ticket. Its text has a valid check.
-fn redemption(ticket: &Ticket, seed: [u8; 32]) -> Vec<u8> {
+/// What a school with the device of this seed sends with a ticket, and its chain. Its text has a valid check.
+fn redemption(ticket: &Ticket, seed: [u8; 32]) -> (Vec<u8>, Vec<u8>) {
     let ticket = Ticket::parse(&ticket.to_text()).expect("a ticket with a valid check");
     let code = RecoveryCode::from_random([seed[0]; 20]);
     let device = SecretKey::from_seed(&seed);
@@ -36,35 +35,45 @@ fn redemption(ticket: &Ticket, seed: [u8; 32]) -> Vec<u8> {
     let accepted = Admission::acceptance_hash(ticket.space, id, school.school(), ticket.role);
     let commitment = commitment(&seed);
     let (joiner, by) = (device.public(), school.school());
-    let redemption = Redemption {
+    let join = Join {
         ticket: id,
         proof: Ticket::proof(&ticket.secret, ticket.space, ticket.device, joiner, by, &commitment),
         commitment,
         name: "Brook Academy".to_owned(),
-        school,
+        school: by,
         acceptance: device.sign(Domain::Acceptance, &accepted),
     };
-    Join(redemption).to_bytes()
+    (join.to_bytes(), school.to_bytes())
 }
 
-/// Sends a question; gives back the stream to read the answer from, which lives as long as the stranger,
-/// and when it was sent.
-async fn asked(school: &School, seed: [u8; 32], join: &[u8]) -> (Stranger, libp2p::Stream, Instant) {
+/// What says that the chain may follow.
+const MORE: [u8; 5] = [1, 0, 0, 0, 4];
+
+/// Sends a question, and the chain where it is asked for. Gives back the stream, which lives as long as
+/// the stranger, what came first after that, and after how long.
+async fn asked(
+    school: &School,
+    seed: [u8; 32],
+    (join, chain): &(Vec<u8>, Vec<u8>),
+) -> (Stranger, libp2p::Stream, [u8; 5], Duration) {
     let mut stranger = Stranger::connect(school.address(), seed).await.expect("connected");
     let mut stream = stranger.open(JOIN).await.expect("open to strangers");
     let sent = Instant::now();
-    let length = u32::try_from(join.len()).expect("short").to_le_bytes();
-    stream.write_all(&[&length, join].concat()).await.expect("sent");
-    stream.flush().await.expect("sent");
-    (stranger, stream, sent)
+    send(&mut stream, join).await;
+    let mut first = [0; 5];
+    stream.read_exact(&mut first).await.expect("an answer");
+    let took = sent.elapsed();
+    if first == MORE {
+        send(&mut stream, chain).await;
+        stream.read_exact(&mut first).await.expect("an answer");
+    }
+    (stranger, stream, first, took)
 }
 
 /// Everything that comes back, and after how long it began.
-async fn answer(school: &School, seed: [u8; 32], join: &[u8]) -> (Vec<u8>, Duration) {
-    let (_stranger, mut stream, sent) = asked(school, seed, join).await;
-    let mut bytes = vec![0; 1];
-    stream.read_exact(&mut bytes).await.expect("an answer");
-    let took = sent.elapsed();
+async fn answer(school: &School, seed: [u8; 32], join: &(Vec<u8>, Vec<u8>)) -> (Vec<u8>, Duration) {
+    let (_stranger, mut stream, first, took) = asked(school, seed, join).await;
+    let mut bytes = first.to_vec();
     stream.read_to_end(&mut bytes).await.expect("to its end");
     (bytes, took)
 }
@@ -111,8 +120,6 @@ async fn every_refusal_is_the_same_after_the_same_time() {
         assert!(last.saturating_sub(*first) < APART, "quarter {of} of {:?}: {all:?}", kinds.map(|(name, _)| name));
     }
     // The one that is good is good still: none of the altered ones took it.
-    let (_stranger, mut stream, _) = asked(&hill, [51; 32], &redemption(&good, [51; 32])).await;
-    let mut compare = [0; 37];
-    stream.read_exact(&mut compare).await.expect("a number to compare");
-    assert_eq!(compare[..5], [33, 0, 0, 0, 2]);
+    let (_stranger, _stream, compare, _) = asked(&hill, [51; 32], &redemption(&good, [51; 32])).await;
+    assert_eq!(compare, [33, 0, 0, 0, 2], "a number to compare");
 }
