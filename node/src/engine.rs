@@ -19,6 +19,7 @@ mod links;
 mod lookup;
 mod names;
 mod profile;
+mod saving;
 mod waiting;
 
 use std::path::{Path, PathBuf};

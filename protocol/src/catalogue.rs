@@ -101,6 +101,17 @@ impl<R: Read> Catalogue<'_, R> {
         let Some(id) = self.0.get(Table::Profiles, &key)? else { return Ok(None) };
         self.card(&RecordId(id.try_into().map_err(|_| Fault::Malformed { what: "profile" })?))
     }
+    /// What is about a record: the cards of comments and the like in its space, the first made first.
+    pub fn about(&self, card: &Card) -> Result<Vec<Card>, Fault> {
+        let mut about = Vec::new();
+        self.0.scan(Table::About, &card.id.0, &[], &mut |key, _| {
+            let id = key.last_chunk::<32>().copied().ok_or(Fault::Malformed { what: "key" })?;
+            about.extend(self.card(&RecordId(id))?.filter(|other| other.space == card.space));
+            Ok(true)
+        })?;
+        about.sort_by_key(|card| (card.created, card.id));
+        Ok(about)
+    }
     /// A record in full; nothing where it is not here, or its genesis is not.
     pub fn record(&self, record: &RecordId) -> Result<Option<Record>, Fault> {
         match self.card(record)? {

@@ -31,6 +31,10 @@ pub const SET_MEMBER: usize = 200;
 pub const BLOBS: usize = 100;
 /// Keys kept under `extra`, from front matter that no field takes.
 pub const EXTRA: usize = 50;
+/// Records that one collection names.
+pub const REFERENCES: usize = 200;
+/// The beginning of a text that stands for a title, characters: a line on a screen.
+pub const SHORT_TITLE: usize = 60;
 /// Operations in one change, counted without expanding runs.
 pub const CHANGE_OPERATIONS: u64 = 200_000;
 /// Operations in the causal past of a change.

@@ -11,6 +11,7 @@ pub mod edit;
 pub mod field;
 pub mod genesis;
 pub mod kind;
+pub mod references;
 pub mod view;
 
 mod card;

@@ -54,6 +54,8 @@ pub enum Table {
     Sources,
     /// space ‖ school → the record that is the school's profile. A cache.
     Profiles,
+    /// record ‖ another one that is about it → nothing. A cache.
+    About,
     /// space ‖ record → how many of its changes are held and not in force (4), where any are. A cache.
     Quarantine,
     /// school → until when this node refuses to talk to it (8), all ones for good.
@@ -68,7 +70,7 @@ pub enum Table {
 
 impl Table {
     /// All of them.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Decisions,
         Self::Operations,
         Self::Identities,
@@ -88,6 +90,7 @@ impl Table {
         Self::Recent,
         Self::Sources,
         Self::Profiles,
+        Self::About,
         Self::Quarantine,
         Self::Refusals,
         Self::Invitations,
@@ -95,8 +98,8 @@ impl Table {
         Self::Joins,
     ];
     /// Those that can be made again from the others.
-    pub const CACHES: [Self; 6] =
-        [Self::Records, Self::Cards, Self::Recent, Self::Sources, Self::Profiles, Self::Quarantine];
+    pub const CACHES: [Self; 7] =
+        [Self::Records, Self::Cards, Self::Recent, Self::Sources, Self::Profiles, Self::About, Self::Quarantine];
     /// Its name on disk, with the version of its layout.
     pub fn name(self) -> &'static str {
         match self {
@@ -119,6 +122,7 @@ impl Table {
             Self::Recent => "recent-1",
             Self::Sources => "sources-1",
             Self::Profiles => "profiles-1",
+            Self::About => "about-1",
             Self::Quarantine => "quarantine-1",
             Self::Refusals => "refusals-1",
             Self::Invitations => "invitations-1",

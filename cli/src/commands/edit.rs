@@ -3,10 +3,12 @@
 //! The change is made at the heads at which the record was read, so it never overwrites what came in
 //! while a person was writing.
 
+use std::collections::BTreeMap;
+
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use staffroom_node::api::{Answer, Code, Done as Outcomes, Failure, Request};
 use staffroom_node::exchange::form;
-use staffroom_protocol::record::Fields;
+use staffroom_protocol::record::{Fields, references};
 use staffroom_protocol::record::field::{FieldType, Value};
 use staffroom_protocol::record::kind::{KINDS, Kind};
 
@@ -98,6 +100,11 @@ fn changes(kind: &'static Kind, before: &Fields, after: &Fields) -> Fields {
     let mut changes = Fields::new();
     for field in form::fields(kind) {
         let (was, is) = (before.get(field.name), after.get(field.name));
+        if let (Some(Value::Extra(was)), Some(Value::Extra(is))) = (was, is)
+            && references::read(was) == references::read(is)
+        {
+            continue;
+        }
         match (was.filter(|value| !value.is_empty()), is) {
             (was, Some(is)) if was != Some(is) => drop(changes.insert(field.name.to_owned(), is.clone())),
             (Some(_), None) => drop(changes.insert(field.name.to_owned(), nothing(field.field_type))),
@@ -111,6 +118,7 @@ fn nothing(field_type: FieldType) -> Value {
     match field_type {
         FieldType::Text => Value::Text(String::new()),
         FieldType::Set => Value::Set(Vec::new()),
+        FieldType::References => Value::Extra(BTreeMap::new()),
         _ => Value::Line(String::new()),
     }
 }

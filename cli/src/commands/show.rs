@@ -1,17 +1,21 @@
 //! `share show`: one record.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
-use staffroom_node::api::{Answer, Record, Request};
+use staffroom_node::api::{Answer, Record, Request, Summary};
 use staffroom_node::exchange::json::value_to_json;
+use staffroom_protocol::id::RecordId;
 use staffroom_protocol::record::field::{FieldType, Value};
 use staffroom_protocol::record::kind::Kind;
+use staffroom_protocol::record::references;
 
 use crate::context::Context;
 use crate::failure::{Done, unexpected};
 use crate::output::{Output, one_line};
-use crate::record::{self, RecordJson, line, short};
+use crate::record::{self, RecordJson, line, short, title};
 use crate::when;
 
 /// Show a record
@@ -40,6 +44,7 @@ struct FullJson<'a> {
     record: RecordJson<'a>,
     conflicts: Map<String, Json>,
     blobs: [(); 0],
+    about_this: Vec<RecordJson<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     history: Option<Vec<Json>>,
 }
@@ -64,6 +69,7 @@ impl Show {
         if let Some(body) = body(&record).filter(|body| !body.is_empty()) {
             out.say(&format!("\n{}", body.trim_end()))?;
         }
+        about_this(out, &record)?;
         if !record.conflicts.is_empty() {
             out.say("")?;
             versions(out, &record)?;
@@ -72,21 +78,25 @@ impl Show {
     }
 
     fn json<'a>(&self, record: &'a Record) -> FullJson<'a> {
-        let values = |values: &[Value]| values.iter().map(value_to_json).collect::<Json>();
-        let conflicts = record.conflicts.iter().map(|(field, all)| (field.clone(), values(all)));
+        let kind = Kind::named(&record.summary.kind);
+        let values = |(field, all): (&String, &Vec<Value>)| {
+            (field.clone(), all.iter().map(|value| value_to_json(kind, field, value)).collect::<Json>())
+        };
+        let conflicts = record.conflicts.iter().map(values);
+        let about_this = record.about_this.iter().map(record::json).collect();
         let history = self.history.then(|| {
             let version = |v: &staffroom_node::api::Version| {
                 json!({ "change": v.change, "school": v.school, "author": v.author, "at": when::rfc3339(v.at), "genesis": v.genesis })
             };
             record.history.iter().map(version).collect()
         });
-        FullJson { record: record::json(&record.summary), conflicts: conflicts.collect(), blobs: [], history }
+        FullJson { record: record::json(&record.summary), conflicts: conflicts.collect(), blobs: [], about_this, history }
     }
 }
 
 /// The main text of a record.
 fn body(record: &Record) -> Option<&str> {
-    let name = Kind::named(&record.summary.kind).map_or("body", |kind| kind.body);
+    let name = Kind::named(&record.summary.kind).map_or(Some("body"), |kind| kind.body)?;
     record.summary.fields.get(name).and_then(Value::as_str)
 }
 
@@ -101,7 +111,7 @@ fn heading(out: &Output, record: &Record) -> Done {
     if let Some(first) = record.history.first().filter(|first| !first.author.is_empty()) {
         who = format!("{}, ", one_line(&first.author));
     }
-    out.say(&one_line(line(summary, "title")))?;
+    out.say(&one_line(&title(summary)))?;
     let kind = Kind::named(&summary.kind).map_or_else(|| one_line(&summary.kind), |kind| kind.label.to_owned());
     out.say(&format!("{kind} {}, {who}{school}, {place}{editable}", short(&summary.id)))?;
     let mut times = format!("shared {}", when::moment(summary.created, &now));
@@ -124,7 +134,7 @@ fn heading(out: &Output, record: &Record) -> Done {
 fn fields(out: &Output, record: &Record) -> Done {
     let summary = &record.summary;
     let kind = Kind::named(&summary.kind);
-    let body = kind.map_or("body", |kind| kind.body);
+    let body = kind.map_or(Some("body"), |kind| kind.body).unwrap_or_default();
     let known = |name: &str| kind.and_then(|kind| kind.field(name));
     let declared = kind.into_iter().flat_map(|kind| kind.fields().map(|field| field.name));
     let others = summary.fields.keys().map(String::as_str).filter(|name| known(name).is_none());
@@ -133,9 +143,15 @@ fn fields(out: &Output, record: &Record) -> Done {
     for name in declared.chain(others).filter(|name| !["title", "kind", body].contains(name)) {
         let Some(value) = summary.fields.get(name).filter(|value| !value.is_empty()) else { continue };
         let label = known(name).map_or_else(|| one_line(name), |field| field.label.to_owned());
-        let is_date = known(name).is_some_and(|field| field.field_type == FieldType::Date);
-        let text = if is_date { when::date(value.as_str().unwrap_or_default(), &here) } else { shown(value) };
+        let is = |field_type| known(name).is_some_and(|field| field.field_type == field_type);
+        let line = value.as_str().unwrap_or_default();
+        let text = match line {
+            _ if is(FieldType::Date) => when::date(line, &here),
+            _ if is(FieldType::Reference) => named(record, line),
+            _ => shown(value),
+        };
         match value {
+            Value::Extra(map) if is(FieldType::References) => rows.extend(listed(record, &label, map)),
             Value::Extra(extra) => {
                 let extra = extra.iter().map(|(key, json)| (one_line(key), one_line(json.trim_matches('"'))));
                 rows.extend(extra.map(|(key, json)| (format!("({key})"), json)));
@@ -150,6 +166,46 @@ fn fields(out: &Output, record: &Record) -> Done {
     for (label, text) in rows {
         let gap = " ".repeat(longest - label.chars().count());
         out.say(&format!("{label}{gap}  {text}"))?;
+    }
+    Ok(())
+}
+
+/// A record that another one names: its title and the start of its id.
+fn named(record: &Record, id: &str) -> String {
+    match (record.titles.get(id), id.parse::<RecordId>()) {
+        (Some(title), Ok(id)) => one_line(&format!("{title} ({})", short(&id))),
+        (None, Ok(id)) => format!("{}, which is not here", short(&id)),
+        _ => one_line(id),
+    }
+}
+
+/// The records of a collection, a row for each.
+fn listed(record: &Record, label: &str, map: &BTreeMap<String, String>) -> Vec<(String, String)> {
+    let rows = (1..).zip(references::read(map)).map(|(number, reference)| {
+        let line = if reference.line.is_empty() { String::new() } else { format!(": {}", one_line(&reference.line)) };
+        let label = if number == 1 { label.to_owned() } else { String::new() };
+        (label, format!("{number}. {}{line}", named(record, &reference.id)))
+    });
+    rows.collect()
+}
+
+/// What is about the record, a line each; what was taken back is left out.
+fn about_this(out: &Output, record: &Record) -> Done {
+    let taken_back = |other: &&Summary| matches!(line(other, "state"), "withdrawn" | "retracted");
+    let others: Vec<&Summary> = record.about_this.iter().filter(|other| !taken_back(other)).collect();
+    if others.is_empty() {
+        return Ok(());
+    }
+    let now = when::now();
+    out.say("\nAbout it")?;
+    for other in others {
+        let (id, kind, title) = (short(&other.id), one_line(&other.kind), one_line(&title(other)));
+        let when = when::moment(other.created, &now);
+        let role = match line(other, "role") {
+            "" => String::new(),
+            role => format!(" ({}, {})", one_line(role), one_line(line(other, "state"))),
+        };
+        out.say(&format!("  {id}  {kind}  {when}  {}: {title}{role}", one_line(&other.school.name)))?;
     }
     Ok(())
 }

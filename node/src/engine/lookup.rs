@@ -1,10 +1,11 @@
 //! What requests of the API read: lists, records, the honest status.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use staffroom_protocol::catalogue::{Catalogue, Version};
 use staffroom_protocol::id::{DeviceId, SchoolId, SpaceId};
-use staffroom_protocol::record::Card;
+use staffroom_protocol::record::field::Value;
+use staffroom_protocol::record::{Card, Fields};
 use staffroom_protocol::replica::Space;
 use staffroom_protocol::store::{Read as _, Table};
 use staffroom_protocol::time::Millis;
@@ -256,6 +257,10 @@ pub(super) fn show(desk: &Desk, asked: &str) -> Result<Record, Failure> {
         at: version.clock.millis().0,
         genesis: version.genesis,
     };
+    let catalogue = Catalogue(&snapshot);
+    let about_this = catalogue.about(&found.card).map_err(failed)?;
+    let about_this = about_this.into_iter().map(|card| summary(desk, &snapshot, card)).collect();
+    let titles = titles(&snapshot, &found.view.fields);
     let (local_fault, not_in_force) = (found.card.local_fault.clone(), found.card.not_in_force);
     let mut summary = summary(desk, &snapshot, found.card);
     summary.fields = found.view.fields;
@@ -263,7 +268,23 @@ pub(super) fn show(desk: &Desk, asked: &str) -> Result<Record, Failure> {
         summary,
         conflicts: found.view.conflicts,
         history: found.history.into_iter().map(version).collect(),
+        about_this,
+        titles,
         local_fault,
         not_in_force,
     })
+}
+
+/// The titles of the records that these fields name.
+fn titles(snapshot: &Snapshot, fields: &Fields) -> BTreeMap<String, String> {
+    let lines = ["about", "based_on"].into_iter().filter_map(|name| fields.get(name)?.as_str());
+    let listed = match fields.get("records") {
+        Some(Value::Extra(map)) => map.keys().map(String::as_str).collect(),
+        _ => Vec::new(),
+    };
+    let title = |id: &str| {
+        let card = Catalogue(snapshot).card(&id.parse().ok()?).ok()??;
+        Some((id.to_owned(), card.line("title").to_owned()))
+    };
+    lines.chain(listed).filter_map(title).collect()
 }

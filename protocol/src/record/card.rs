@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::field::{Fields, Value};
+use super::kind;
 use super::view::View;
 use crate::id::{ChangeHash, RecordId, SchoolId, SpaceId};
 use crate::time::Timestamp;
@@ -26,7 +27,7 @@ pub struct Card {
     pub updated: Timestamp,
     /// The heads of its document.
     pub heads: Vec<ChangeHash>,
-    /// Its fields, without texts.
+    /// Its fields, without texts; the title is what people call it, where it has none of its own.
     pub fields: Fields,
     /// The names of fields that hold more than one value until a person settles them.
     pub conflicts: Vec<String>,
@@ -43,16 +44,24 @@ impl Card {
     pub fn line(&self, field: &str) -> &str {
         self.fields.get(field).and_then(Value::as_str).unwrap_or_default()
     }
+    /// The record that it is about, where it is about one.
+    pub fn about(&self) -> Option<RecordId> {
+        self.line("about").parse().ok()
+    }
     /// The members of a set of it.
     pub fn set(&self, field: &str) -> &[String] {
         self.fields.get(field).map(Value::members).unwrap_or_default()
     }
     /// Takes over what a view says.
     pub(crate) fn show(&mut self, view: View) {
+        let title = kind::title(&view.kind, &view.fields);
         self.kind = view.kind;
         self.heads = view.heads;
         self.conflicts = view.conflicts.into_keys().collect();
         self.fields = view.fields.into_iter().filter(|(_, value)| !matches!(value, Value::Text(_))).collect();
+        if !title.is_empty() {
+            self.fields.insert("title".to_owned(), Value::Line(title));
+        }
         self.local_fault = None;
     }
 }

@@ -130,12 +130,7 @@ impl<S: Store> Replica<S> {
         let kind = document.fields().get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
         let kind = Kind::named(&kind).ok_or(EditFault::UnknownKind(kind))?;
         // Only what is set here is checked: a field that a newer program knows locks nobody out.
-        for (name, value) in &edit.fields {
-            kind::check_field(kind, name, value)?;
-        }
-        if edit.fields.get("title").is_some_and(Value::is_empty) {
-            return Err(Invalid::NoTitle { kind: kind.name }.into());
-        }
+        kind::check_edit(kind, &edit.fields)?;
         if edit.heads.as_ref().is_some_and(Vec::is_empty) {
             return Err(EditFault::Document("it was read at no heads".to_owned()));
         }
