@@ -16,6 +16,7 @@ mod hostile_peer;
 mod identity;
 mod joining;
 mod lives;
+mod record_adapt;
 mod record_change;
 mod record_genesis;
 mod record_hostile;
