@@ -84,6 +84,8 @@ pub const CREDIT: u32 = 4;
 pub const CLOCK_AHEAD_MS: u64 = 10 * 60 * 1000;
 /// The bytes a joiner may send and receive in one frame before it is admitted (§3.9).
 pub const JOIN_FRAME: usize = 4 << 10;
+/// Comments and the like that are shown with one record.
+pub const ABOUT: usize = 500;
 /// Parts in which the charter of a space comes to a joiner: 64 MiB of halves of frames, more than any
 /// charter reaches.
 pub const JOIN_PARTS: u32 = 128;

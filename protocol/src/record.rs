@@ -11,6 +11,7 @@ pub mod document;
 pub mod edit;
 pub mod field;
 pub mod genesis;
+pub mod history;
 pub mod kind;
 pub mod licence;
 pub mod references;

@@ -112,6 +112,17 @@ impl Value {
             _ => &[],
         }
     }
+    /// A value of the same type with nothing in it: what removes a field.
+    #[must_use]
+    pub fn emptied(&self) -> Self {
+        match self {
+            Self::Text(_) => Self::Text(String::new()),
+            Self::Line(_) | Self::Number(_) => Self::Line(String::new()),
+            Self::Set(_) => Self::Set(Vec::new()),
+            Self::Blobs(_) => Self::Blobs(Vec::new()),
+            Self::Extra(_) => Self::Extra(BTreeMap::new()),
+        }
+    }
     /// Whether nothing is in it. Fields that are empty are not stored.
     pub fn is_empty(&self) -> bool {
         match self {

@@ -19,6 +19,7 @@ mod lives;
 mod record_adapt;
 mod record_change;
 mod record_genesis;
+mod record_history;
 mod record_hostile;
 mod record_kinds;
 mod record_merge;
