@@ -12,9 +12,9 @@ use jiff::tz::TimeZone;
 use staffroom_node::api::{Code, Failure};
 use staffroom_node::exchange::json::reference_from_text;
 use staffroom_node::exchange::{date, markdown};
-use staffroom_protocol::record::{Fields, references};
 use staffroom_protocol::record::field::{Field, FieldType, Value};
 use staffroom_protocol::record::kind::{Kind, check_field};
+use staffroom_protocol::record::{Fields, references};
 
 use crate::failure::{Done, usage};
 

@@ -15,6 +15,7 @@ mod desk;
 mod devices;
 mod dispatch;
 mod handlers;
+mod history;
 mod links;
 mod lookup;
 mod names;

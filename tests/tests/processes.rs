@@ -1,5 +1,6 @@
 //! Real processes over real sockets: joining, killing, cutting the network.
 
+mod apart;
 mod backups;
 mod belonging;
 mod devices;

@@ -8,8 +8,8 @@ use staffroom_protocol::record::kind::{Kind, check};
 
 use super::Editors;
 use crate::batch::{Destination, Item, Saver};
-use crate::context::Context;
 use crate::client::Client;
+use crate::context::Context;
 use crate::failure::{Done, unexpected, usage};
 use crate::fields::{self, Given};
 use crate::{editor, when};
@@ -126,15 +126,13 @@ fn settle(kind: &'static Kind, fields: &mut Fields) -> Done {
     {
         return Err(usage("it ends before it starts").hint("look at --start and --end").into());
     }
-    check(kind, fields).map_err(|invalid| {
-        usage(invalid.to_string()).hint(example(kind)).into()
-    })
+    check(kind, fields).map_err(|invalid| usage(invalid.to_string()).hint(example(kind)).into())
 }
 
 /// What is about a record goes where that record is, unless somebody says otherwise.
 fn where_it_is_about(client: &mut Client, fields: &Fields) -> Done<Option<String>> {
     let Some(id) = fields.get("about").and_then(Value::as_str) else { return Ok(None) };
-    match client.ask(Request::Show { id: id.to_owned() })? {
+    match client.ask(Request::Show { id: id.to_owned(), at: None })? {
         // Our own space has no name to be called by but this one.
         Answer::Record(record) if record.summary.space.name == "school" => Ok(Some("school".to_owned())),
         Answer::Record(record) => Ok(Some(record.summary.space.id.to_string())),

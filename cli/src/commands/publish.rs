@@ -181,7 +181,7 @@ impl Publish {
     /// A record of our own space becomes a new one in a cluster, whose history begins there.
     fn draft_to_cluster(&self, context: &Context, id: &str, author: &str) -> Done {
         let mut client = context.client()?;
-        let record = client.ask(Request::Show { id: id.to_owned() }).map_err(|failure| {
+        let record = client.ask(Request::Show { id: id.to_owned(), at: None }).map_err(|failure| {
             if failure.code == Code::NotFound {
                 return failure.hint(format!("nor is there a file or folder {id:?}"));
             }

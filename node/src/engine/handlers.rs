@@ -3,7 +3,7 @@
 use super::desk::Desk;
 use super::names::{OWN, clusters, failed};
 use super::profile::introduce;
-use super::{deciding, devices, lookup, saving, waiting};
+use super::{deciding, devices, history, lookup, saving, waiting};
 use crate::api::{Answer, Code, Failure, Named, Request};
 
 /// Does what a request asks for, staged.
@@ -13,7 +13,13 @@ pub(super) fn answer(desk: &mut Desk, request: Request) -> Result<Answer, Failur
         Request::Clusters => lookup::clusters(desk).map(Answer::Clusters),
         Request::List(filter) => lookup::list(desk, &filter).map(Answer::List),
         Request::Count(filter) => lookup::count(desk, &filter).map(Answer::Count),
-        Request::Show { id } => lookup::show(desk, &id).map(|record| Answer::Record(Box::new(record))),
+        Request::Show { id, at } => {
+            lookup::show(desk, &id, at.as_deref()).map(|record| Answer::Record(Box::new(record)))
+        }
+        Request::History { id } => history::history(desk, &id).map(|history| Answer::History(Box::new(history))),
+        Request::BackTo { id, version, author } => history::back_to(desk, &id, &version, author),
+        Request::Settle { id, field, value, author } => history::settle(desk, &id, field, value, author),
+        Request::Adapt { id, to, author } => history::adapt(desk, &id, to.as_deref(), author),
         Request::CreateCluster { name } => create_cluster(desk, &name),
         Request::Save { to, records } => saving::save(desk, to.as_deref(), records),
         Request::Edit { id, fields, heads, author } => saving::edit(desk, &id, fields, heads, author),

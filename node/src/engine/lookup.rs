@@ -2,17 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use staffroom_protocol::catalogue::{Catalogue, Version};
+use staffroom_protocol::catalogue::Catalogue;
 use staffroom_protocol::id::{DeviceId, SchoolId, SpaceId};
 use staffroom_protocol::record::field::Value;
-use staffroom_protocol::record::{Card, Fields};
+use staffroom_protocol::record::{Card, Fields, View};
 use staffroom_protocol::replica::Space;
 use staffroom_protocol::store::{Read as _, Table};
 use staffroom_protocol::time::Millis;
 
 use super::desk::Desk;
 use super::names::{failed, record, school_name, space, space_name};
-use super::{waiting, wall_clock};
+use super::{history, waiting, wall_clock};
 use crate::api::{
     Cluster, Failure, Filter, Member, Named, Partner, PartnerState, Record, SpaceStatus, Status, StoreStatus, Summary,
 };
@@ -228,7 +228,7 @@ fn matches(desk: &Desk, snapshot: &Snapshot, filter: &Filter, card: &Card) -> bo
         && has("tags", &filter.tag)
 }
 
-fn summary(desk: &Desk, snapshot: &Snapshot, card: Card) -> Summary {
+pub(super) fn summary(desk: &Desk, snapshot: &Snapshot, card: Card) -> Summary {
     Summary {
         id: card.id,
         kind: card.kind,
@@ -243,20 +243,17 @@ fn summary(desk: &Desk, snapshot: &Snapshot, card: Card) -> Summary {
 }
 
 /// One record in full.
-pub(super) fn show(desk: &Desk, asked: &str) -> Result<Record, Failure> {
+pub(super) fn show(desk: &Desk, asked: &str, at: Option<&str>) -> Result<Record, Failure> {
     let snapshot = desk.snapshot()?;
     let id = record(&snapshot, asked)?;
     let found = Catalogue(&snapshot).record(&id).map_err(failed)?;
-    let found = found
+    let mut found = found
         .ok_or_else(|| Failure::new(crate::api::Code::NotFound, format!("record {asked} is not here in full yet")))?;
     let space = found.card.space;
-    let version = |version: Version| crate::api::Version {
-        change: version.change,
-        school: school_name(&snapshot, &space, &version.school),
-        author: version.author,
-        at: version.clock.millis().0,
-        genesis: version.genesis,
-    };
+    if let Some(at) = at {
+        let (change, fields) = history::fields_at(&snapshot, &found.history, (space, id), at)?;
+        found.view = View { fields, heads: vec![change], conflicts: BTreeMap::new(), ..found.view };
+    }
     let catalogue = Catalogue(&snapshot);
     let about_this = catalogue.about(&found.card).map_err(failed)?;
     let about_this = about_this.into_iter().map(|card| summary(desk, &snapshot, card)).collect();
@@ -264,10 +261,11 @@ pub(super) fn show(desk: &Desk, asked: &str) -> Result<Record, Failure> {
     let (local_fault, not_in_force) = (found.card.local_fault.clone(), found.card.not_in_force);
     let mut summary = summary(desk, &snapshot, found.card);
     summary.fields = found.view.fields;
+    summary.heads = found.view.heads;
     Ok(Record {
         summary,
         conflicts: found.view.conflicts,
-        history: found.history.into_iter().map(version).collect(),
+        history: found.history.iter().map(|version| history::told(&snapshot, &space, version)).collect(),
         about_this,
         titles,
         local_fault,

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use staffroom_protocol::catalogue::Catalogue;
 use staffroom_protocol::fault::Blame;
 use staffroom_protocol::id::{ChangeHash, RecordId, SpaceId};
+use staffroom_protocol::record::Card;
 use staffroom_protocol::record::field::{FieldType, Fields, Value};
 use staffroom_protocol::record::kind::{self, Kind, OWN_STATES};
 use staffroom_protocol::record::references::{self, Reference};
-use staffroom_protocol::record::Card;
 use staffroom_protocol::replica::{Draft, Edit, EditFault};
 
 use super::desk::Desk;
@@ -128,7 +128,13 @@ pub(super) fn edited(card: &Card, changed: Result<bool, EditFault>) -> Result<An
 
 /// The fields as they are signed: ids in full, and nothing that may not be where it is to be.
 /// `before` is what the record holds so far.
-fn prepare(desk: &Desk, to: SpaceId, kind: &str, mut fields: Fields, before: &Fields) -> Result<Fields, Failure> {
+pub(super) fn prepare(
+    desk: &Desk,
+    to: SpaceId,
+    kind: &str,
+    mut fields: Fields,
+    before: &Fields,
+) -> Result<Fields, Failure> {
     let Some(kind) = Kind::named(kind) else { return Ok(fields) };
     let state = fields.get("state").and_then(Value::as_str).unwrap_or_default();
     if OWN_STATES.contains(&state) && Some(to) != desk.replica.own_space() {
@@ -136,8 +142,11 @@ fn prepare(desk: &Desk, to: SpaceId, kind: &str, mut fields: Fields, before: &Fi
         return Err(Failure::new(Code::Refused, message).hint("--to school, or leave --state out"));
     }
     if state == "scheduled" {
-        return Err(Failure::new(Code::Usage, "this version publishes nothing by itself yet, so nothing can be scheduled")
-            .hint("keep it as a draft: --state draft; in its week: share publish ID --to CLUSTER"));
+        return Err(Failure::new(
+            Code::Refused,
+            "this version publishes nothing by itself yet, so nothing can be scheduled",
+        )
+        .hint("keep it as a draft: --state draft; in its week: share publish ID --to CLUSTER"));
     }
     for field in kind.fields() {
         let Some(value) = fields.get_mut(field.name).filter(|value| !value.is_empty()) else { continue };
@@ -156,15 +165,18 @@ fn prepare(desk: &Desk, to: SpaceId, kind: &str, mut fields: Fields, before: &Fi
                 }
             }
             (FieldType::References, Value::Extra(map)) => {
-                let named = references::read(map).into_iter().map(|one| {
-                    Ok(Reference { id: referred(desk, &one.id)?.id.to_string(), ..one })
-                });
-                let named = named.collect::<Result<Vec<_>, Failure>>()?;
                 let nothing = BTreeMap::new();
                 let before = match before.get(field.name) {
                     Some(Value::Extra(before)) => before,
                     _ => &nothing,
                 };
+                let named = references::read(map).into_iter().map(|one| match referred(desk, &one.id) {
+                    Ok(card) => Ok(Reference { id: card.id.to_string(), ..one }),
+                    // What it names already may have left since.
+                    Err(_) if before.contains_key(&one.id) => Ok(one),
+                    Err(failure) => Err(failure),
+                });
+                let named = named.collect::<Result<Vec<_>, Failure>>()?;
                 *map = references::arrange(before, &named);
             }
             _ => {}
@@ -177,14 +189,12 @@ fn prepare(desk: &Desk, to: SpaceId, kind: &str, mut fields: Fields, before: &Fi
 fn referred(desk: &Desk, asked: &str) -> Result<Card, Failure> {
     let reader = desk.replica.reader();
     let staged = asked.parse().ok().map(|id| Catalogue(&reader).card(&id)).transpose().map_err(failed)?.flatten();
-    match staged {
-        Some(card) => Ok(card),
-        None => {
-            let id = record(&desk.snapshot()?, asked)?;
-            let card = Catalogue(&reader).card(&id).map_err(failed)?;
-            card.ok_or_else(|| Failure::new(Code::NotFound, format!("record {asked} is not here in full yet")))
-        }
+    if let Some(card) = staged {
+        return Ok(card);
     }
+    let id = record(&desk.snapshot()?, asked)?;
+    let card = Catalogue(&reader).card(&id).map_err(failed)?;
+    card.ok_or_else(|| Failure::new(Code::NotFound, format!("record {asked} is not here in full yet")))
 }
 
 /// What is about a record stands where that record stands, or in our own space: elsewhere, nobody could

@@ -123,7 +123,9 @@ impl Options {
     /// The kind that was asked for, if any.
     pub fn asked_kind(&self) -> Result<Option<&'static Kind>, Refusal> {
         let Some(name) = &self.kind else { return Ok(None) };
-        published_kind(name).map(Some).ok_or_else(|| Refusal::new("the kind that was asked for", Reason::UnknownKind(name.clone())))
+        published_kind(name)
+            .map(Some)
+            .ok_or_else(|| Refusal::new("the kind that was asked for", Reason::UnknownKind(name.clone())))
     }
     /// Lays what was asked for over what was read.
     pub(super) fn apply(&self, fields: &mut Fields) {

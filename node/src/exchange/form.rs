@@ -134,7 +134,8 @@ pub fn from_form_in(kind: &'static Kind, text: &str, school: &TimeZone) -> Resul
         let field = fields(kind).find(|field| field.name == key && Some(field.name) != kind.body);
         let field = field.ok_or_else(|| {
             let mut refusal = Refusal::new(FORM, Reason::UnknownField(key.clone()));
-            let names: Vec<&str> = fields(kind).map(|field| field.name).filter(|name| Some(*name) != kind.body).collect();
+            let names: Vec<&str> =
+                fields(kind).map(|field| field.name).filter(|name| Some(*name) != kind.body).collect();
             refusal.hints.push(format!("It has: {}", names.join(", ")));
             refusal
         })?;

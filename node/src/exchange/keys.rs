@@ -261,7 +261,12 @@ mod tests {
     fn no_field_takes_a_key_that_is_another_field_of_its_kind() {
         for kind in Kind::made_by_people() {
             for field in kind.fields() {
-                assert!(keys_of(field.name).skip(1).all(|key| kind.field(key).is_none()), "{} {}", kind.name, field.name);
+                assert!(
+                    keys_of(field.name).skip(1).all(|key| kind.field(key).is_none()),
+                    "{} {}",
+                    kind.name,
+                    field.name
+                );
             }
         }
     }
