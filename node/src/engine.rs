@@ -21,6 +21,7 @@ mod lookup;
 mod names;
 mod profile;
 mod saving;
+mod scheduled;
 mod waiting;
 
 use std::path::{Path, PathBuf};

@@ -10,6 +10,7 @@ mod liar;
 mod network;
 mod partners;
 mod permissions;
+mod scheduled;
 
 use std::ops::Range;
 use std::path::Path;

@@ -7,8 +7,8 @@ use clap::Args;
 use staffroom_node::api::{Answer, Code, Failure, NewRecord, Request};
 use staffroom_node::exchange::folder::{self, Plan};
 use staffroom_node::exchange::{Options, markdown};
+use staffroom_protocol::record::adapt::from_draft;
 use staffroom_protocol::record::field::Value;
-use staffroom_protocol::record::kind::{Kind, OWN_STATES};
 
 use super::{Author, Editors};
 use crate::batch::{Destination, Item, Saver, refused, shown, source_under};
@@ -204,8 +204,9 @@ impl Publish {
             .hint("only what is in our own space becomes a cluster's record this way")
             .into());
         }
-        let saved = saved_draft(&record.summary.id.to_string(), &record.summary.kind, record.summary.fields.clone());
-        let record = NewRecord { author: author.to_owned(), open: Editors::open(self.editable_by), ..saved };
+        let (id, kind) = (record.summary.id, record.summary.kind.clone());
+        let fields = from_draft(id, &kind, record.summary.fields.clone());
+        let record = NewRecord { kind, fields, author: author.to_owned(), open: Editors::open(self.editable_by) };
         let mut saver = Saver::new(client, to, &context.out);
         saver.one(Item::Record(record, Vec::new()))
     }
@@ -214,19 +215,6 @@ impl Publish {
 fn is_own(client: &mut Client, space: &staffroom_protocol::id::SpaceId) -> Done<bool> {
     let Answer::Clusters(clusters) = client.ask(Request::Clusters)? else { return Err(unexpected().into()) };
     Ok(!clusters.iter().any(|cluster| cluster.id == *space))
-}
-
-/// A draft as it is shared: no longer a draft; from the same source, or from the draft itself.
-fn saved_draft(id: &str, kind: &str, mut fields: staffroom_protocol::record::Fields) -> NewRecord {
-    let state = fields.get("state").and_then(Value::as_str).unwrap_or_default();
-    if state.is_empty() || OWN_STATES.contains(&state) {
-        let shared = Kind::named(kind).and_then(|kind| kind.shared_state);
-        fields.insert("state".to_owned(), Value::Line(shared.unwrap_or_default().to_owned()));
-    }
-    fields.remove("kind");
-    fields.entry("source".to_owned()).or_insert_with(|| Value::Line(format!("draft:{id}")));
-    fields.retain(|_, value| !value.is_empty());
-    NewRecord { kind: kind.to_owned(), fields, author: String::new(), open: None }
 }
 
 /// Whether nothing is written in a file.

@@ -13,6 +13,7 @@ use staffroom_protocol::replica::{Draft, Edit, EditFault};
 
 use super::desk::Desk;
 use super::names::{failed, record, space, space_name};
+use super::scheduled::{self, SCHEDULED};
 use super::wall_clock;
 use crate::api::{Answer, Code, Done, Failure, NewRecord, Outcome};
 
@@ -141,12 +142,10 @@ pub(super) fn prepare(
         let message = format!("it is a {state}: drafts stay in the school's own space (--to school)");
         return Err(Failure::new(Code::Refused, message).hint("--to school, or leave --state out"));
     }
-    if state == "scheduled" {
-        return Err(Failure::new(
-            Code::Refused,
-            "this version publishes nothing by itself yet, so nothing can be scheduled",
-        )
-        .hint("keep it as a draft: --state draft; in its week: share publish ID --to CLUSTER"));
+    let holds = |name: &str| [&fields, before].into_iter().find_map(|all| all.get(name)?.as_str()).unwrap_or_default();
+    let says_when = fields.contains_key("state") || fields.contains_key("week");
+    if says_when && kind.states.contains(&SCHEDULED) && holds("state") == SCHEDULED {
+        scheduled::check(desk, holds("week"))?;
     }
     for field in kind.fields() {
         let Some(value) = fields.get_mut(field.name).filter(|value| !value.is_empty()) else { continue };

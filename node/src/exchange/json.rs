@@ -62,8 +62,19 @@ fn blob_to_json(blob: &BlobRef) -> Json {
 }
 
 /// What a record has in JSON besides its fields.
-const ENVELOPE: &[&str] =
-    &["id", "space", "school", "created", "updated", "heads", "conflicts", "history", "blobs", "about_this"];
+const ENVELOPE: &[&str] = &[
+    "id",
+    "space",
+    "school",
+    "created",
+    "updated",
+    "heads",
+    "conflicts",
+    "history",
+    "versions",
+    "blobs",
+    "about_this",
+];
 
 /// Fields out of JSON by a kind's declarations, and what to say about the reading.
 ///

@@ -70,6 +70,20 @@ pub fn adapt(original: Original<'_>, own: bool) -> Result<Adaptation, NotAdapted
     Ok(Adaptation { fields, warnings })
 }
 
+/// The fields of a draft as a new record of a cluster: no longer a draft; from the same source, or from
+/// the draft itself, so that it is not shared twice.
+pub fn from_draft(draft: RecordId, kind: &str, mut fields: Fields) -> Fields {
+    let state = fields.get("state").and_then(Value::as_str).unwrap_or_default();
+    if state.is_empty() || OWN_STATES.contains(&state) {
+        let shared = Kind::named(kind).and_then(|kind| kind.shared_state);
+        fields.insert("state".to_owned(), Value::Line(shared.unwrap_or_default().to_owned()));
+    }
+    fields.remove("kind");
+    fields.entry("source".to_owned()).or_insert_with(|| Value::Line(format!("draft:{draft}")));
+    fields.retain(|_, value| !value.is_empty());
+    fields
+}
+
 /// Title, author, source, licence of a record, then of what it was adapted from itself.
 fn attribution(original: &Original<'_>) -> String {
     let line = |name: &str| original.fields.get(name).and_then(Value::as_str).unwrap_or_default();
