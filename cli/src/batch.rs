@@ -72,14 +72,8 @@ pub(crate) enum Item {
 }
 
 impl Item {
-    /// A draft that was read. One that says it is a draft stays in the school's own space.
-    pub(crate) fn of(draft: Draft, author: &str, open: Option<bool>, own: bool) -> Self {
-        let state = draft.state();
-        if !own && matches!(state, "draft" | "scheduled") {
-            let reason = format!("it is a {state}: drafts stay in the school's own space (--to school)");
-            let outcome = refused(&draft.kind, draft.title(), reason);
-            return Self::Refused(Outcome { warnings: draft.warnings, ..outcome });
-        }
+    /// A draft that was read.
+    pub(crate) fn of(draft: Draft, author: &str, open: Option<bool>) -> Self {
         let mut warnings = draft.warnings;
         if !draft.attachments.is_empty() {
             let names: Vec<&str> = draft.attachments.iter().map(|attachment| attachment.name.as_str()).collect();

@@ -1,5 +1,6 @@
 //! The verbs, one file each, and the flags that all of them have.
 
+mod adapt;
 mod backup;
 mod cluster;
 mod completions;
@@ -17,10 +18,12 @@ mod new;
 mod publish;
 mod school;
 mod serve;
+mod settle;
 mod show;
 mod status;
 mod sync;
 mod verify;
+mod why;
 
 use std::path::PathBuf;
 
@@ -95,8 +98,11 @@ enum Verb {
     Import(import::Import),
     New(new::New),
     Edit(edit::Edit),
+    Adapt(adapt::Adapt),
+    Settle(settle::Settle),
     List(list::List),
     Show(show::Show),
+    Why(why::Why),
     Status(status::Status),
     Sync(sync::Sync),
     #[command(subcommand)]
@@ -130,8 +136,11 @@ pub(crate) fn run(cli: &Cli) -> Done {
         Verb::Import(verb) => verb.run(&context),
         Verb::New(verb) => verb.run(&context),
         Verb::Edit(verb) => verb.run(&context),
+        Verb::Adapt(verb) => verb.run(&context),
+        Verb::Settle(verb) => verb.run(&context),
         Verb::List(verb) => verb.run(&context),
         Verb::Show(verb) => verb.run(&context),
+        Verb::Why(verb) => verb.run(&context),
         Verb::Status(verb) => verb.run(&context),
         Verb::Sync(verb) => verb.run(&context),
         Verb::Cluster(verb) => verb.run(&context),

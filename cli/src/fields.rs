@@ -10,10 +10,11 @@ use std::path::Path;
 use clap::{Arg, ArgAction, ArgMatches};
 use jiff::tz::TimeZone;
 use staffroom_node::api::{Code, Failure};
+use staffroom_node::exchange::json::reference_from_text;
 use staffroom_node::exchange::{date, markdown};
-use staffroom_protocol::record::Fields;
 use staffroom_protocol::record::field::{Field, FieldType, Value};
 use staffroom_protocol::record::kind::{Kind, check_field};
+use staffroom_protocol::record::{Fields, references};
 
 use crate::failure::{Done, usage};
 
@@ -25,7 +26,7 @@ const BODY: &str = "body";
 
 fn has_flag(kind: &Kind, field: &Field) -> bool {
     !matches!(field.field_type, FieldType::Blobs | FieldType::Extra)
-        && field.name != kind.body
+        && Some(field.name) != kind.body
         && (field.name != "state" || !kind.states.is_empty())
 }
 
@@ -44,13 +45,22 @@ fn flagged(kinds: &[&'static Kind]) -> Vec<(&'static Kind, &'static Field)> {
 
 /// A flag for each field of these kinds.
 pub(crate) fn flags(kinds: &[&'static Kind]) -> Vec<Arg> {
-    let mut flags = vec![
-        Arg::new(BODY)
-            .long(BODY)
-            .value_name("FILE")
-            .action(ArgAction::Append)
-            .help("The main text in Markdown: a file, - for standard input, or the words themselves"),
-    ];
+    let mut bodies: Vec<&str> = kinds.iter().filter_map(|kind| kind.body).collect();
+    bodies.sort_unstable();
+    bodies.dedup();
+    let mut flags = Vec::new();
+    if !bodies.is_empty() {
+        // The main text answers to its own name too: --programme, --what-happened.
+        let own_names = bodies.into_iter().filter(|name| *name != BODY).map(|name| name.replace('_', "-"));
+        flags.push(
+            Arg::new(BODY)
+                .long(BODY)
+                .aliases(own_names)
+                .value_name("FILE")
+                .action(ArgAction::Append)
+                .help("The main text in Markdown: a file, - for standard input, or the words themselves"),
+        );
+    }
     for (kind, field) in flagged(kinds) {
         let long = field.name.replace('_', "-");
         let mut help = field.help.to_owned();
@@ -69,7 +79,7 @@ pub(crate) fn flags(kinds: &[&'static Kind]) -> Vec<Arg> {
         if field.name.contains('_') {
             flag = flag.alias(field.name);
         }
-        if field.field_type == FieldType::Set {
+        if matches!(field.field_type, FieldType::Set | FieldType::References) {
             help.push_str("; may be repeated");
             flag = flag.alias(singular(&long));
         }
@@ -93,6 +103,7 @@ fn value_name(field: &Field) -> &'static str {
         FieldType::Link => "LINK",
         FieldType::Reference => "ID",
         FieldType::Set => "WORD",
+        FieldType::References => "ID LINE",
         _ => "TEXT",
     }
 }
@@ -100,7 +111,11 @@ fn value_name(field: &Field) -> &'static str {
 /// What was given of the fields of these kinds.
 pub(crate) fn given(matches: &ArgMatches, kinds: &[&'static Kind]) -> Given {
     let names = flagged(kinds).into_iter().map(|(_, field)| field.name).chain([BODY]);
-    let values = |name: &str| matches.get_many::<String>(name).map(|values| values.cloned().collect());
+    // A kind without a main text has no flag for one.
+    let values = |name: &str| {
+        let values = matches.try_get_many::<String>(name).ok().flatten();
+        values.map(|values| values.cloned().collect())
+    };
     names.filter_map(|name| Some((name, values(name)?))).collect()
 }
 
@@ -109,7 +124,8 @@ pub(crate) fn values(kind: &'static Kind, given: &Given, zone: &TimeZone) -> Don
     let mut fields = Fields::new();
     for (name, texts) in given {
         if *name == BODY {
-            fields.insert(kind.body.to_owned(), Value::Text(text(texts.last().map_or("", String::as_str))?));
+            let body = kind.body.ok_or_else(|| usage(format!("a {} has no text", kind.name)))?;
+            fields.insert(body.to_owned(), Value::Text(text(texts.last().map_or("", String::as_str))?));
             continue;
         }
         let field = kind.field(name).filter(|field| has_flag(kind, field)).ok_or_else(|| {
@@ -131,6 +147,10 @@ fn value(field: &Field, texts: &[String], zone: &TimeZone) -> Result<Value, Fail
     if field.field_type == FieldType::Set {
         return Ok(Value::set(texts.iter().map(|text| text.trim().to_owned())));
     }
+    if field.field_type == FieldType::References {
+        let given = texts.iter().filter_map(|text| reference_from_text(text)).collect::<Vec<_>>();
+        return Ok(Value::Extra(references::arrange(&BTreeMap::new(), &given)));
+    }
     let [text] = texts else { return Err(usage(format!("--{} was given more than once", flag()))) };
     let text = text.trim();
     match field.field_type {
@@ -148,6 +168,13 @@ fn value(field: &Field, texts: &[String], zone: &TimeZone) -> Result<Value, Fail
     }
 }
 
+/// Whether words that name no file that is there were surely meant to: `page.md`, `../texts/page`.
+fn names_a_file(asked: &str) -> bool {
+    let text = [".md", ".markdown", ".txt"].iter().any(|ending| asked.to_lowercase().ends_with(ending));
+    let ending = asked.rsplit_once('.').is_some_and(|(_, ending)| (1..=5).contains(&ending.len()));
+    text || (!asked.contains(char::is_whitespace) && (ending || asked.contains('/')))
+}
+
 /// What `--body` means: a file, standard input, or words.
 fn text(asked: &str) -> Done<String> {
     let bound = u64::try_from(markdown::LONGEST_FILE).unwrap_or(u64::MAX);
@@ -161,8 +188,7 @@ fn text(asked: &str) -> Done<String> {
         let file = std::fs::File::open(path).map_err(unreadable)?;
         file.take(bound + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     } else {
-        let ends = [".md", ".markdown", ".txt"].iter().any(|ending| asked.to_lowercase().ends_with(ending));
-        if asked.is_empty() || (asked.contains(char::is_whitespace) && !ends) {
+        if !names_a_file(asked) {
             return Ok(asked.to_owned());
         }
         let failure = Failure::new(Code::NotFound, format!("{asked}: there is no such file"));

@@ -16,6 +16,7 @@ mod context;
 mod editor;
 mod failure;
 mod fields;
+mod history;
 mod output;
 mod record;
 mod secret;

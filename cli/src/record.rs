@@ -6,6 +6,7 @@ use staffroom_node::api::{Named, Summary};
 use staffroom_node::exchange::json::fields_to_json;
 use staffroom_protocol::id::{ChangeHash, RecordId, SchoolId, SpaceId};
 use staffroom_protocol::record::field::Value;
+use staffroom_protocol::record::kind;
 
 use crate::when;
 
@@ -16,7 +17,7 @@ pub(crate) struct RecordJson<'a> {
     kind: &'a str,
     space: &'a Named<SpaceId>,
     school: &'a Named<SchoolId>,
-    title: &'a str,
+    title: String,
     state: Option<&'a str>,
     created: String,
     updated: String,
@@ -37,7 +38,7 @@ pub(crate) fn json(summary: &Summary) -> RecordJson<'_> {
         kind: &summary.kind,
         space: &summary.space,
         school: &summary.school,
-        title: line(summary, "title"),
+        title: title(summary),
         state: summary.fields.get("state").and_then(Value::as_str),
         created: when::rfc3339(summary.created),
         updated: when::rfc3339(summary.updated),
@@ -45,6 +46,11 @@ pub(crate) fn json(summary: &Summary) -> RecordJson<'_> {
         editable_by: if summary.open { "cluster" } else { "school" },
         fields,
     }
+}
+
+/// What a record is called.
+pub(crate) fn title(summary: &Summary) -> String {
+    kind::title(&summary.kind, &summary.fields)
 }
 
 /// A line of a record; empty where it has none.

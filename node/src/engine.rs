@@ -15,10 +15,13 @@ mod desk;
 mod devices;
 mod dispatch;
 mod handlers;
+mod history;
 mod links;
 mod lookup;
 mod names;
 mod profile;
+mod saving;
+mod scheduled;
 mod waiting;
 
 use std::path::{Path, PathBuf};

@@ -27,6 +27,6 @@ mod refusal;
 mod vocabulary;
 mod yaml;
 
-pub use draft::{Attachment, Draft, Options, PUBLISHED_KINDS};
+pub use draft::{Attachment, Draft, Options};
 pub use refusal::{Reason, Refusal};
 pub use vocabulary::tidy;

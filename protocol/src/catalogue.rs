@@ -1,10 +1,14 @@
 //! Reading what is durable: lists, records, histories. Needs only a [`Read`], so that a snapshot can
 //! be read beside the replica that writes.
 
+mod history;
+
+pub use history::{Changed, History, NotInForce};
+
 use crate::bytes;
 use crate::fault::Fault;
 use crate::id::{ChangeHash, EntryId, IdPrefix, RecordId, SchoolId, SpaceId};
-use crate::log::EntryKind;
+use crate::limits;
 use crate::record::{Card, Held, View, in_force};
 use crate::replica::{RecordRow, card_of, read_held, source_key};
 use crate::store::{Read, Table};
@@ -101,6 +105,18 @@ impl<R: Read> Catalogue<'_, R> {
         let Some(id) = self.0.get(Table::Profiles, &key)? else { return Ok(None) };
         self.card(&RecordId(id.try_into().map_err(|_| Fault::Malformed { what: "profile" })?))
     }
+    /// What is about a record: the cards of comments and the like in its space, the first made first; of
+    /// more than [`limits::ABOUT`], some.
+    pub fn about(&self, card: &Card) -> Result<Vec<Card>, Fault> {
+        let mut about = Vec::new();
+        self.0.scan(Table::About, &card.id.0, &[], &mut |key, _| {
+            let id = key.last_chunk::<32>().copied().ok_or(Fault::Malformed { what: "key" })?;
+            about.extend(self.card(&RecordId(id))?.filter(|other| other.space == card.space));
+            Ok(about.len() < limits::ABOUT)
+        })?;
+        about.sort_by_key(|card| (card.created, card.id));
+        Ok(about)
+    }
     /// A record in full; nothing where it is not here, or its genesis is not.
     pub fn record(&self, record: &RecordId) -> Result<Option<Record>, Fault> {
         match self.card(record)? {
@@ -114,18 +130,7 @@ impl<R: Read> Catalogue<'_, R> {
         let force = in_force(&held);
         let view = View::of_record(&force, &held);
         let Some((card, view)) = card_of(*record, &row, &held, &force, view) else { return Ok(None) };
-        let version = |(place, change, _): (usize, ChangeHash, &[ChangeHash])| {
-            let Held { entry, school } = &held[place];
-            let author = entry.payload().and_then(|payload| payload.read().ok()).map(|(author, _)| author.to_owned());
-            Version {
-                entry: entry.id(),
-                change,
-                school: *school,
-                author: author.unwrap_or_default(),
-                clock: entry.header().clock,
-                genesis: entry.header().kind == EntryKind::Genesis,
-            }
-        };
+        let version = |(place, change, _): (usize, ChangeHash, &[ChangeHash])| history::version(&held[place], change);
         let history = force.changes().map(version).collect();
         Ok(Some(Record { card, view, history }))
     }

@@ -31,6 +31,10 @@ pub const SET_MEMBER: usize = 200;
 pub const BLOBS: usize = 100;
 /// Keys kept under `extra`, from front matter that no field takes.
 pub const EXTRA: usize = 50;
+/// Records that one collection names.
+pub const REFERENCES: usize = 200;
+/// The beginning of a text that stands for a title, characters: a line on a screen.
+pub const SHORT_TITLE: usize = 60;
 /// Operations in one change, counted without expanding runs.
 pub const CHANGE_OPERATIONS: u64 = 200_000;
 /// Operations in the causal past of a change and itself; each change and each actor that it knows of
@@ -38,6 +42,8 @@ pub const CHANGE_OPERATIONS: u64 = 200_000;
 pub const RECORD_OPERATIONS: u64 = 1_000_000;
 /// What a change weighs beside its operations: fifty thousand small edits fill a record.
 pub const CHANGE_WEIGHT: u64 = 16;
+/// Values that one change puts into one map: a whole collection, which is more than a set or `extra` has.
+pub const MAP_VALUES: u64 = 200;
 /// Fields that one change sets.
 pub const FIELDS: u64 = 200;
 /// The highest operation counter: Automerge keeps counters in 32 bits.
@@ -85,6 +91,8 @@ pub const CREDIT: u32 = 4;
 pub const CLOCK_AHEAD_MS: u64 = 10 * 60 * 1000;
 /// The bytes a joiner may send and receive in one frame before it is admitted (§3.9).
 pub const JOIN_FRAME: usize = 4 << 10;
+/// Comments and the like that are shown with one record.
+pub const ABOUT: usize = 500;
 /// Parts in which the charter of a space comes to a joiner: 64 MiB of halves of frames, more than any
 /// charter reaches.
 pub const JOIN_PARTS: u32 = 128;

@@ -6,13 +6,17 @@
 //! [`genesis`] goes from fields to a record's first change and back without Automerge; [`document`]
 //! is Automerge, for what has been edited since, and [`edit`] makes a change. [`view`] shows a record.
 
+pub mod adapt;
 pub mod change;
 pub mod document;
 pub mod edit;
 pub mod field;
 pub mod genesis;
+pub mod history;
 pub mod kind;
+pub mod licence;
 pub mod past;
+pub mod references;
 pub mod view;
 
 mod card;

@@ -21,7 +21,7 @@ mod space;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use charters::read_charters;
-pub use commit::{Draft, Edit, EditFault};
+pub use commit::{Draft, Edit, EditFault, Settle};
 pub use cut::End;
 pub(crate) use record::{card_of, read_held, source_key};
 pub use rows::Overlay;

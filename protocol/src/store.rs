@@ -54,6 +54,8 @@ pub enum Table {
     Sources,
     /// space ‖ school → the record that is the school's profile. A cache.
     Profiles,
+    /// record ‖ another one that is about it → nothing. A cache.
+    About,
     /// space ‖ record → how many of its changes are held and not in force (4), where any are. A cache.
     Quarantine,
     /// space ‖ record → nothing: what this node could not merge, to be tried again at its next start. A cache.
@@ -70,7 +72,7 @@ pub enum Table {
 
 impl Table {
     /// All of them.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Decisions,
         Self::Operations,
         Self::Identities,
@@ -90,6 +92,7 @@ impl Table {
         Self::Recent,
         Self::Sources,
         Self::Profiles,
+        Self::About,
         Self::Quarantine,
         Self::Unmerged,
         Self::Refusals,
@@ -98,8 +101,16 @@ impl Table {
         Self::Joins,
     ];
     /// Those that can be made again from the others.
-    pub const CACHES: [Self; 7] =
-        [Self::Records, Self::Cards, Self::Recent, Self::Sources, Self::Profiles, Self::Quarantine, Self::Unmerged];
+    pub const CACHES: [Self; 8] = [
+        Self::Records,
+        Self::Cards,
+        Self::Recent,
+        Self::Sources,
+        Self::Profiles,
+        Self::About,
+        Self::Quarantine,
+        Self::Unmerged,
+    ];
     /// Its name on disk, with the version of its layout.
     pub fn name(self) -> &'static str {
         match self {
@@ -122,6 +133,7 @@ impl Table {
             Self::Recent => "recent-1",
             Self::Sources => "sources-1",
             Self::Profiles => "profiles-1",
+            Self::About => "about-1",
             Self::Quarantine => "quarantine-1",
             Self::Unmerged => "unmerged-1",
             Self::Refusals => "refusals-1",

@@ -26,6 +26,7 @@ pub mod wire;
 
 use staffroom_protocol::store::Store;
 
+pub use changes::orphan;
 pub use charters::two_decisions;
 pub use frames::View;
 pub use keys::Keys;

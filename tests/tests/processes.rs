@@ -1,5 +1,6 @@
 //! Real processes over real sockets: joining, killing, cutting the network.
 
+mod apart;
 mod backups;
 mod belonging;
 mod devices;
@@ -9,6 +10,7 @@ mod liar;
 mod network;
 mod partners;
 mod permissions;
+mod scheduled;
 
 use std::ops::Range;
 use std::path::Path;

@@ -195,7 +195,7 @@ async fn share(one: &Up, cluster: &Named<SpaceId>) -> Done {
     let mut records = Vec::new();
     for (source, bytes) in one.school.pages {
         let page = markdown::read(source, source, bytes, &Options::default())?;
-        if let Item::Record(record, _) = Item::of(page.draft, "", None, false) {
+        if let Item::Record(record, _) = Item::of(page.draft, "", None) {
             records.push(NewRecord { author: String::new(), ..record });
         }
     }

@@ -3,16 +3,18 @@
 //! The change is made at the heads at which the record was read, so it never overwrites what came in
 //! while a person was writing.
 
+use std::collections::BTreeMap;
+
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use staffroom_node::api::{Answer, Code, Done as Outcomes, Failure, Request};
 use staffroom_node::exchange::form;
-use staffroom_protocol::record::Fields;
 use staffroom_protocol::record::field::{FieldType, Value};
 use staffroom_protocol::record::kind::{KINDS, Kind};
+use staffroom_protocol::record::{Fields, references};
 
 use crate::context::Context;
 use crate::editor;
-use crate::failure::{Done, unexpected};
+use crate::failure::{Done, unexpected, usage};
 use crate::fields::{self, Given};
 use crate::output::one_line;
 use crate::record::short;
@@ -21,6 +23,7 @@ use crate::record::short;
 pub(crate) struct Edit {
     id: String,
     given: Given,
+    back_to: Option<String>,
     author: Option<String>,
 }
 
@@ -30,6 +33,11 @@ impl Args for Edit {
             .about("Change a record, field by field; without values, in your editor")
             .arg(Arg::new("id").value_name("ID").required(true).help("Its id; the first letters will do"))
             .args(fields::flags(KINDS))
+            .arg(
+                Arg::new("back_to").long("back-to").value_name("VERSION").help(
+                    "Give it the fields back that it had then, as a new change; share show ID --versions lists them",
+                ),
+            )
             .arg(
                 Arg::new("as")
                     .long("as")
@@ -52,6 +60,7 @@ impl FromArgMatches for Edit {
         Ok(Self {
             id: matches.get_one::<String>("id").cloned().unwrap_or_default(),
             given: fields::given(matches, KINDS),
+            back_to: matches.get_one::<String>("back_to").cloned(),
             author: matches.get_one::<String>("as").cloned(),
         })
     }
@@ -64,8 +73,11 @@ impl FromArgMatches for Edit {
 impl Edit {
     pub(super) fn run(&self, context: &Context) -> Done {
         let author = context.author(self.author.as_deref())?;
+        if let Some(version) = &self.back_to {
+            return self.bring_back(context, version.clone(), author);
+        }
         let zone = context.zone()?;
-        let Answer::Record(record) = context.client()?.ask(Request::Show { id: self.id.clone() })? else {
+        let Answer::Record(record) = context.client()?.ask(Request::Show { id: self.id.clone(), at: None })? else {
             return Err(unexpected().into());
         };
         let summary = &record.summary;
@@ -82,15 +94,28 @@ impl Edit {
         let fields = fields.unwrap_or_default();
         let request = Request::Edit { id: summary.id.to_string(), fields, heads: Some(summary.heads.clone()), author };
         // The store is not held while a person writes in an editor.
-        let Answer::Edited(outcome) = context.client()?.ask(request)? else { return Err(unexpected().into()) };
-        let out = &context.out;
-        out.json(&outcome)?;
-        let (title, id) = (one_line(&outcome.title), short(&summary.id));
-        out.remark(&match outcome.outcome {
-            Outcomes::Updated => format!("Changed {title:?} ({id})."),
-            _ => format!("{title:?} ({id}) says that already; nothing changed."),
-        })
+        tell(context, request)
     }
+
+    fn bring_back(&self, context: &Context, version: String, author: String) -> Done {
+        if !self.given.is_empty() {
+            let failure = usage("--back-to brings a whole version back, so no field can be given with it");
+            return Err(failure.hint("bring it back first, then edit it").into());
+        }
+        tell(context, Request::BackTo { id: self.id.clone(), version, author })
+    }
+}
+
+/// Asks for a change and says what became of it.
+fn tell(context: &Context, request: Request) -> Done {
+    let Answer::Edited(outcome) = context.client()?.ask(request)? else { return Err(unexpected().into()) };
+    let out = &context.out;
+    out.json(&outcome)?;
+    let (title, id) = (one_line(&outcome.title), outcome.id.map(|id| short(&id)).unwrap_or_default());
+    out.remark(&match outcome.outcome {
+        Outcomes::Updated => format!("Changed {title:?} ({id})."),
+        _ => format!("{title:?} ({id}) says that already; nothing changed."),
+    })
 }
 
 /// What a form says otherwise than the record: a field that it no longer has is removed.
@@ -98,6 +123,11 @@ fn changes(kind: &'static Kind, before: &Fields, after: &Fields) -> Fields {
     let mut changes = Fields::new();
     for field in form::fields(kind) {
         let (was, is) = (before.get(field.name), after.get(field.name));
+        if let (Some(Value::Extra(was)), Some(Value::Extra(is))) = (was, is)
+            && references::read(was) == references::read(is)
+        {
+            continue;
+        }
         match (was.filter(|value| !value.is_empty()), is) {
             (was, Some(is)) if was != Some(is) => drop(changes.insert(field.name.to_owned(), is.clone())),
             (Some(_), None) => drop(changes.insert(field.name.to_owned(), nothing(field.field_type))),
@@ -111,6 +141,7 @@ fn nothing(field_type: FieldType) -> Value {
     match field_type {
         FieldType::Text => Value::Text(String::new()),
         FieldType::Set => Value::Set(Vec::new()),
+        FieldType::References => Value::Extra(BTreeMap::new()),
         _ => Value::Line(String::new()),
     }
 }

@@ -54,13 +54,12 @@ impl Import {
         let lines = open(&self.file, &options)?;
         let mut client = context.client()?;
         let to = Destination::resolve(&mut client, self.to.as_deref())?;
-        let own = to.own;
         let bytes = std::fs::metadata(&self.file).map_or(0, |file| file.len());
         let bar = context.out.bar(bytes, "{bar:30} {bytes} of {total_bytes}, {msg}");
         let mut saver = Saver::new(client, to, &context.out);
         let (send, batches) = mpsc::sync_channel(WAITING);
         let parser = thread::Builder::new().name("parse".to_owned());
-        let parser = parser.spawn(move || parse(lines, &author, own, &send));
+        let parser = parser.spawn(move || parse(lines, &author, &send));
         let parser = parser.map_err(|error| failed(format!("no thread to parse with: {error}")))?;
         save(&batches, &mut saver, &bar)?;
         // The sender is dropped when the thread ends, so it has ended.
@@ -86,7 +85,7 @@ fn save(batches: &mpsc::Receiver<Batch>, saver: &mut Saver<'_>, bar: &ProgressBa
 }
 
 /// Reads the lines into batches until the file ends or nobody takes them any more.
-fn parse(mut lines: JsonLines, author: &str, own: bool, send: &mpsc::SyncSender<Batch>) {
+fn parse(mut lines: JsonLines, author: &str, send: &mpsc::SyncSender<Batch>) {
     loop {
         let mut items = Vec::with_capacity(BATCH);
         let (mut text, mut last) = (0, false);
@@ -94,7 +93,7 @@ fn parse(mut lines: JsonLines, author: &str, own: bool, send: &mpsc::SyncSender<
             match lines.next() {
                 Some(line) => {
                     text += line.as_ref().map_or(0, length);
-                    items.push(item(line, author, own));
+                    items.push(item(line, author));
                 }
                 None => last = true,
             }
@@ -110,14 +109,14 @@ fn length(draft: &Draft) -> usize {
     draft.fields.values().filter_map(Value::as_str).map(str::len).sum()
 }
 
-fn item(line: Result<Draft, Refusal>, author: &str, own: bool) -> Item {
+fn item(line: Result<Draft, Refusal>, author: &str) -> Item {
     match line {
         Ok(mut draft) => {
             if draft.source().is_empty() {
                 let source = source_of_line(&draft);
                 draft.fields.insert("source".to_owned(), Value::Line(source));
             }
-            Item::of(draft, author, None, own)
+            Item::of(draft, author, None)
         }
         Err(refusal) => Item::unreadable(&refusal, ""),
     }

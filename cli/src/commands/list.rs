@@ -23,7 +23,7 @@ const USUAL: usize = 30;
     share list --school \"Northgate Academy\" --limit 100 --json"
 )]
 pub(crate) struct List {
-    /// Only of this kind: resource, note, event, school
+    /// Only of this kind: resource, note, event, idea, tip, collection, comment, tried, sign-up, school
     #[arg(long)]
     kind: Option<String>,
     /// Only of this school: its name or the start of its id

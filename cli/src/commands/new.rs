@@ -1,21 +1,18 @@
 //! `share new`: a record, field by field.
 
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, value_parser};
-use staffroom_node::api::{Code, Failure, NewRecord};
+use staffroom_node::api::{Answer, NewRecord, Request};
 use staffroom_protocol::record::Fields;
 use staffroom_protocol::record::field::Value;
 use staffroom_protocol::record::kind::{Kind, check};
 
 use super::Editors;
 use crate::batch::{Destination, Item, Saver};
+use crate::client::Client;
 use crate::context::Context;
-use crate::failure::{Done, usage};
+use crate::failure::{Done, unexpected, usage};
 use crate::fields::{self, Given};
-use crate::output::one_line;
 use crate::{editor, when};
-
-/// The kinds that people make; a school's profile is made at set-up.
-const KINDS: &[&str] = &["resource", "note", "event"];
 
 /// What was given. Its flags follow from the kinds' declarations, so it is parsed by hand.
 pub(crate) struct New {
@@ -24,10 +21,6 @@ pub(crate) struct New {
     to: Option<String>,
     editable_by: Option<Editors>,
     author: Option<String>,
-}
-
-fn kinds() -> impl Iterator<Item = &'static Kind> {
-    KINDS.iter().filter_map(|name| Kind::named(name))
 }
 
 impl Args for New {
@@ -41,7 +34,7 @@ impl Args for New {
                 "Examples:\n  share new event --title \"TeachMeet at Hillside\" --start \"24 June 2025 16:00\" --place Hall\n  \
                  share new note --help     lists the fields of a note",
             );
-        kinds().fold(command, |command, kind| command.subcommand(of_kind(kind)))
+        Kind::made_by_people().fold(command, |command, kind| command.subcommand(of_kind(kind)))
     }
     fn augment_args_for_update(command: Command) -> Command {
         Self::augment_args(command)
@@ -49,13 +42,6 @@ impl Args for New {
 }
 
 fn of_kind(kind: &'static Kind) -> Command {
-    let example = match kind.name {
-        "event" => "share new event --title \"TeachMeet at Hillside\" --start \"24 June 2025 16:00\"",
-        "note" => {
-            "share new note --title \"Exit tickets\" --finding \"They show who is lost\" --evidence \"one trial\""
-        }
-        _ => "share new resource --title \"Fractions, a warm-up\" --subject Mathematics --body warm-up.md",
-    };
     Command::new(kind.name)
         .about(kind.help)
         .args(fields::flags(&[kind]))
@@ -78,7 +64,7 @@ fn of_kind(kind: &'static Kind) -> Command {
                 .value_name("NAME")
                 .help("The person whose name is written; without it the line `as` in share.toml"),
         )
-        .after_help(format!("Example:\n  {example}"))
+        .after_help(format!("Example:\n  {}", example(kind)))
 }
 
 impl FromArgMatches for New {
@@ -104,10 +90,7 @@ impl New {
     pub(super) fn run(&self, context: &Context) -> Done {
         let author = context.author(self.author.as_deref())?;
         let mut fields = if self.given.is_empty() {
-            let example = format!(
-                "share new {} --title \"…\"; share new {} --help lists its fields",
-                self.kind.name, self.kind.name
-            );
+            let example = format!("{}; share new {} --help lists its fields", example(self.kind), self.kind.name);
             match editor::edit(context, self.kind, &Fields::new(), &example)? {
                 Some(fields) => fields,
                 None => return context.out.remark("Nothing was written, so nothing is shared."),
@@ -118,15 +101,11 @@ impl New {
         fields.retain(|_, value| !value.is_empty());
         settle(self.kind, &mut fields)?;
         let mut client = context.client()?;
-        let to = Destination::resolve(&mut client, self.to.as_deref())?;
-        let state = fields.get("state").and_then(Value::as_str).unwrap_or_default();
-        if !to.own && matches!(state, "draft" | "scheduled") {
-            let message = format!(
-                "it is a {state}, and {} is a cluster: drafts stay in the school's own space",
-                one_line(&to.name())
-            );
-            return Err(Failure::new(Code::Refused, message).hint("--to school, or leave --state out").into());
-        }
+        let beside = match &self.to {
+            None => where_it_is_about(&mut client, &fields)?,
+            Some(_) => None,
+        };
+        let to = Destination::resolve(&mut client, self.to.as_deref().or(beside.as_deref()))?;
         let open = Editors::open(self.editable_by);
         let record = NewRecord { kind: self.kind.name.to_owned(), fields, author, open };
         let mut saver = Saver::new(client, to, &context.out);
@@ -147,8 +126,26 @@ fn settle(kind: &'static Kind, fields: &mut Fields) -> Done {
     {
         return Err(usage("it ends before it starts").hint("look at --start and --end").into());
     }
-    check(kind, fields).map_err(|invalid| {
-        let example = format!("share new {} --title \"…\"", kind.name);
-        usage(invalid.to_string()).hint(example).into()
-    })
+    check(kind, fields).map_err(|invalid| usage(invalid.to_string()).hint(example(kind)).into())
+}
+
+/// What is about a record goes where that record is, unless somebody says otherwise.
+fn where_it_is_about(client: &mut Client, fields: &Fields) -> Done<Option<String>> {
+    let Some(id) = fields.get("about").and_then(Value::as_str) else { return Ok(None) };
+    match client.ask(Request::Show { id: id.to_owned(), at: None })? {
+        // Our own space has no name to be called by but this one.
+        Answer::Record(record) if record.summary.space.name == "school" => Ok(Some("school".to_owned())),
+        Answer::Record(record) => Ok(Some(record.summary.space.id.to_string())),
+        _ => Err(unexpected().into()),
+    }
+}
+
+/// The shortest command that makes one.
+fn example(kind: &Kind) -> String {
+    let flag = |name: &&str| match *name {
+        "about" => " --about ID".to_owned(),
+        "title" | "name" => format!(" --{name} \"…\""),
+        _ => " --body \"…\"".to_owned(),
+    };
+    format!("share new {}{}", kind.name, kind.needs.iter().map(flag).collect::<String>())
 }

@@ -7,8 +7,8 @@ use clap::Args;
 use staffroom_node::api::{Answer, Code, Failure, NewRecord, Request};
 use staffroom_node::exchange::folder::{self, Plan};
 use staffroom_node::exchange::{Options, markdown};
+use staffroom_protocol::record::adapt::from_draft;
 use staffroom_protocol::record::field::Value;
-use staffroom_protocol::record::kind::Kind;
 
 use super::{Author, Editors};
 use crate::batch::{Destination, Item, Saver, refused, shown, source_under};
@@ -16,7 +16,7 @@ use crate::client::Client;
 use crate::context::Context;
 use crate::failure::{Done, failed, unexpected, usage};
 use crate::output::one_line;
-use crate::record::{line, looks_like_an_id};
+use crate::record::{looks_like_an_id, title};
 
 /// How many records one request carries.
 const BATCH: usize = 50;
@@ -89,7 +89,6 @@ impl Publish {
         let plans = plans(&self.paths)?;
         let mut client = context.client()?;
         let to = Destination::resolve(&mut client, self.to.as_deref())?;
-        let own = to.own;
         let files: usize = plans.iter().map(|(_, plan)| plan.files.len()).sum();
         let mut saver = Saver::new(client, to, &context.out);
         let bar = context.out.bar(u64::try_from(files).unwrap_or(0), "{bar:30} {pos} of {len} files");
@@ -98,7 +97,7 @@ impl Publish {
                 saver.save(vec![Item::unreadable(left_out, "")])?;
             }
             for files in plan.files.chunks(BATCH) {
-                let read = |file: &PathBuf| self.read(given, plan, file, &options, &author, own);
+                let read = |file: &PathBuf| self.read(given, plan, file, &options, &author);
                 saver.save(files.iter().map(read).collect())?;
                 bar.inc(u64::try_from(files.len()).unwrap_or(0));
             }
@@ -138,7 +137,7 @@ impl Publish {
     }
 
     /// Reads one file, or says why it is refused.
-    fn read(&self, given: &Path, plan: &Plan, file: &Path, options: &Options, author: &str, own: bool) -> Item {
+    fn read(&self, given: &Path, plan: &Plan, file: &Path, options: &Options, author: &str) -> Item {
         let source = plan.source(file);
         if !folder::is_markdown(file) {
             let reason = format!("{source} is not a text; files that are attached come in a later version");
@@ -151,7 +150,7 @@ impl Publish {
                     let under = plan.prefix.as_ref().and_then(|_| source.split_once('/')).map(|(_, under)| under);
                     draft.fields.insert("source".to_owned(), Value::Line(source_under(given, under)));
                 }
-                Item::of(draft, author, Editors::open(self.editable_by), own)
+                Item::of(draft, author, Editors::open(self.editable_by))
             }
             Err(refusal) => Item::unreadable(&refusal, &source),
         }
@@ -174,7 +173,7 @@ impl Publish {
         let page = markdown::read("standard input", "", &bytes, options)?;
         let mut client = context.client()?;
         let to = Destination::resolve(&mut client, self.to.as_deref())?;
-        let item = Item::of(page.draft, author, Editors::open(self.editable_by), to.own);
+        let item = Item::of(page.draft, author, Editors::open(self.editable_by));
         let mut saver = Saver::new(client, to, &context.out);
         saver.one(item)
     }
@@ -182,7 +181,7 @@ impl Publish {
     /// A record of our own space becomes a new one in a cluster, whose history begins there.
     fn draft_to_cluster(&self, context: &Context, id: &str, author: &str) -> Done {
         let mut client = context.client()?;
-        let record = client.ask(Request::Show { id: id.to_owned() }).map_err(|failure| {
+        let record = client.ask(Request::Show { id: id.to_owned(), at: None }).map_err(|failure| {
             if failure.code == Code::NotFound {
                 return failure.hint(format!("nor is there a file or folder {id:?}"));
             }
@@ -190,7 +189,7 @@ impl Publish {
         })?;
         let Answer::Record(record) = record else { return Err(unexpected().into()) };
         let to = Destination::resolve(&mut client, self.to.as_deref())?;
-        let title = one_line(line(&record.summary, "title"));
+        let title = one_line(&title(&record.summary));
         let here = one_line(&record.summary.space.name);
         if to.own || record.summary.space.id == to.space.id {
             return Err(Failure::new(Code::Refused, format!("{title:?} is in {} already", to.name()))
@@ -205,8 +204,9 @@ impl Publish {
             .hint("only what is in our own space becomes a cluster's record this way")
             .into());
         }
-        let saved = saved_draft(&record.summary.id.to_string(), &record.summary.kind, record.summary.fields.clone());
-        let record = NewRecord { author: author.to_owned(), open: Editors::open(self.editable_by), ..saved };
+        let (id, kind) = (record.summary.id, record.summary.kind.clone());
+        let fields = from_draft(id, &kind, record.summary.fields.clone());
+        let record = NewRecord { kind, fields, author: author.to_owned(), open: Editors::open(self.editable_by) };
         let mut saver = Saver::new(client, to, &context.out);
         saver.one(Item::Record(record, Vec::new()))
     }
@@ -215,19 +215,6 @@ impl Publish {
 fn is_own(client: &mut Client, space: &staffroom_protocol::id::SpaceId) -> Done<bool> {
     let Answer::Clusters(clusters) = client.ask(Request::Clusters)? else { return Err(unexpected().into()) };
     Ok(!clusters.iter().any(|cluster| cluster.id == *space))
-}
-
-/// A draft as it is shared: no longer a draft; from the same source, or from the draft itself.
-fn saved_draft(id: &str, kind: &str, mut fields: staffroom_protocol::record::Fields) -> NewRecord {
-    let state = fields.get("state").and_then(Value::as_str).unwrap_or_default();
-    if matches!(state, "" | "draft" | "scheduled") {
-        let shared = Kind::named(kind).and_then(|kind| kind.shared_state);
-        fields.insert("state".to_owned(), Value::Line(shared.unwrap_or_default().to_owned()));
-    }
-    fields.remove("kind");
-    fields.entry("source".to_owned()).or_insert_with(|| Value::Line(format!("draft:{id}")));
-    fields.retain(|_, value| !value.is_empty());
-    NewRecord { kind: kind.to_owned(), fields, author: String::new(), open: None }
 }
 
 /// Whether nothing is written in a file.

@@ -1,17 +1,22 @@
 //! `share show`: one record.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use serde::Serialize;
-use serde_json::{Map, Value as Json, json};
-use staffroom_node::api::{Answer, Record, Request};
+use serde_json::{Map, Value as Json};
+use staffroom_node::api::{Answer, History, Record, Request, Summary};
 use staffroom_node::exchange::json::value_to_json;
+use staffroom_protocol::id::RecordId;
 use staffroom_protocol::record::field::{FieldType, Value};
 use staffroom_protocol::record::kind::Kind;
+use staffroom_protocol::record::references;
 
 use crate::context::Context;
 use crate::failure::{Done, unexpected};
+use crate::history::{self, label, shown};
 use crate::output::{Output, one_line};
-use crate::record::{self, RecordJson, line, short};
+use crate::record::{self, RecordJson, line, short, title};
 use crate::when;
 
 /// Show a record
@@ -22,15 +27,18 @@ use crate::when;
 pub(crate) struct Show {
     /// Its id; the first letters will do while no other begins with them
     id: String,
-    /// Also each change: when, which school, who
+    /// Also each change: when, which school, who, and what it changed, word for word
     #[arg(long)]
     history: bool,
-    /// Only the values that wait for a person to choose between them
-    #[arg(long, conflicts_with_all = ["history", "raw"])]
+    /// Only a line for each version, to bring one back
+    #[arg(long, conflicts_with_all = ["history", "raw", "at"])]
     versions: bool,
     /// Only the text, as it was written
     #[arg(long, conflicts_with = "history")]
     raw: bool,
+    /// As it was in this version
+    #[arg(long, value_name = "VERSION")]
+    at: Option<String>,
 }
 
 /// A record in full as scripts read it.
@@ -40,53 +48,71 @@ struct FullJson<'a> {
     record: RecordJson<'a>,
     conflicts: Map<String, Json>,
     blobs: [(); 0],
+    about_this: Vec<RecordJson<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     history: Option<Vec<Json>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    versions: Option<Vec<Json>>,
 }
 
 impl Show {
     pub(super) fn run(&self, context: &Context) -> Done {
-        let Answer::Record(record) = context.client()?.ask(Request::Show { id: self.id.clone() })? else {
-            return Err(unexpected().into());
-        };
+        let mut client = context.client()?;
+        let request = Request::Show { id: self.id.clone(), at: self.at.clone() };
+        let Answer::Record(record) = client.ask(request)? else { return Err(unexpected().into()) };
+        let mut history = None;
+        if self.history || self.versions {
+            match client.ask(Request::History { id: record.summary.id.to_string() })? {
+                Answer::History(told) => history = Some(told),
+                _ => return Err(unexpected().into()),
+            }
+        }
         let out = &context.out;
         if out.json {
-            return out.json(&self.json(&record));
+            return out.json(&self.json(&record, history.as_deref()));
         }
         if self.raw {
             return out.say(body(&record).unwrap_or_default());
         }
-        if self.versions {
-            return versions(out, &record);
+        if let (true, Some(history)) = (self.versions, &history) {
+            return history::versions(out, history);
         }
         heading(out, &record)?;
         fields(out, &record)?;
         if let Some(body) = body(&record).filter(|body| !body.is_empty()) {
             out.say(&format!("\n{}", body.trim_end()))?;
         }
+        about_this(out, &record)?;
         if !record.conflicts.is_empty() {
             out.say("")?;
-            versions(out, &record)?;
+            conflicts(out, &record)?;
         }
-        if self.history { history(out, &record) } else { Ok(()) }
+        history.map_or(Ok(()), |history| history::tell(out, &history))
     }
 
-    fn json<'a>(&self, record: &'a Record) -> FullJson<'a> {
-        let values = |values: &[Value]| values.iter().map(value_to_json).collect::<Json>();
-        let conflicts = record.conflicts.iter().map(|(field, all)| (field.clone(), values(all)));
-        let history = self.history.then(|| {
-            let version = |v: &staffroom_node::api::Version| {
-                json!({ "change": v.change, "school": v.school, "author": v.author, "at": when::rfc3339(v.at), "genesis": v.genesis })
-            };
-            record.history.iter().map(version).collect()
-        });
-        FullJson { record: record::json(&record.summary), conflicts: conflicts.collect(), blobs: [], history }
+    fn json<'a>(&self, record: &'a Record, history: Option<&History>) -> FullJson<'a> {
+        let kind = Kind::named(&record.summary.kind);
+        let values = |(field, all): (&String, &Vec<Value>)| {
+            (field.clone(), all.iter().map(|value| value_to_json(kind, field, value)).collect::<Json>())
+        };
+        let conflicts = record.conflicts.iter().map(values);
+        let about_this = record.about_this.iter().map(record::json).collect();
+        let changes = |asked: bool| history.filter(|_| asked).map(|all| history::json(all, self.history));
+        let (versions, history) = (changes(self.versions), changes(self.history));
+        FullJson {
+            record: record::json(&record.summary),
+            conflicts: conflicts.collect(),
+            blobs: [],
+            about_this,
+            history,
+            versions,
+        }
     }
 }
 
 /// The main text of a record.
 fn body(record: &Record) -> Option<&str> {
-    let name = Kind::named(&record.summary.kind).map_or("body", |kind| kind.body);
+    let name = Kind::named(&record.summary.kind).map_or(Some("body"), |kind| kind.body)?;
     record.summary.fields.get(name).and_then(Value::as_str)
 }
 
@@ -101,7 +127,7 @@ fn heading(out: &Output, record: &Record) -> Done {
     if let Some(first) = record.history.first().filter(|first| !first.author.is_empty()) {
         who = format!("{}, ", one_line(&first.author));
     }
-    out.say(&one_line(line(summary, "title")))?;
+    out.say(&one_line(&title(summary)))?;
     let kind = Kind::named(&summary.kind).map_or_else(|| one_line(&summary.kind), |kind| kind.label.to_owned());
     out.say(&format!("{kind} {}, {who}{school}, {place}{editable}", short(&summary.id)))?;
     let mut times = format!("shared {}", when::moment(summary.created, &now));
@@ -115,7 +141,8 @@ fn heading(out: &Output, record: &Record) -> Done {
         out.say(&format!("Shown may be less than is held: {fault}"))?;
     }
     if record.not_in_force > 0 {
-        out.say(&format!("{} of its changes are held and do not count", record.not_in_force))?;
+        let (number, id) = (record.not_in_force, short(&summary.id));
+        out.say(&format!("{number} of its changes are held and do not count; share why {id} says why"))?;
     }
     Ok(())
 }
@@ -124,21 +151,30 @@ fn heading(out: &Output, record: &Record) -> Done {
 fn fields(out: &Output, record: &Record) -> Done {
     let summary = &record.summary;
     let kind = Kind::named(&summary.kind);
-    let body = kind.map_or("body", |kind| kind.body);
+    let body = kind.map_or(Some("body"), |kind| kind.body).unwrap_or_default();
     let known = |name: &str| kind.and_then(|kind| kind.field(name));
     let declared = kind.into_iter().flat_map(|kind| kind.fields().map(|field| field.name));
     let others = summary.fields.keys().map(String::as_str).filter(|name| known(name).is_none());
-    let here = when::now().time_zone().clone();
     let mut rows = Vec::new();
     for name in declared.chain(others).filter(|name| !["title", "kind", body].contains(name)) {
         let Some(value) = summary.fields.get(name).filter(|value| !value.is_empty()) else { continue };
-        let label = known(name).map_or_else(|| one_line(name), |field| field.label.to_owned());
-        let is_date = known(name).is_some_and(|field| field.field_type == FieldType::Date);
-        let text = if is_date { when::date(value.as_str().unwrap_or_default(), &here) } else { shown(value) };
+        let label = label(kind, name);
+        let is = |field_type| known(name).is_some_and(|field| field.field_type == field_type);
+        let line = value.as_str().unwrap_or_default();
+        let text = match line {
+            _ if is(FieldType::Reference) => named(record, line),
+            _ => shown(kind, name, value),
+        };
         match value {
+            Value::Extra(map) if is(FieldType::References) => rows.extend(listed(record, &label, map)),
             Value::Extra(extra) => {
                 let extra = extra.iter().map(|(key, json)| (one_line(key), one_line(json.trim_matches('"'))));
                 rows.extend(extra.map(|(key, json)| (format!("({key})"), json)));
+            }
+            // An attribution has a line for each record that it was adapted from.
+            Value::Text(text) if name == "attribution" => {
+                let labels = std::iter::once(label).chain(std::iter::repeat(String::new()));
+                rows.extend(labels.zip(text.lines().map(one_line)));
             }
             _ => rows.push((label, text)),
         }
@@ -154,39 +190,55 @@ fn fields(out: &Output, record: &Record) -> Done {
     Ok(())
 }
 
-/// A value on one line.
-fn shown(value: &Value) -> String {
-    match value {
-        Value::Text(text) | Value::Line(text) => one_line(text),
-        Value::Number(number) => number.to_string(),
-        Value::Set(members) => one_line(&members.join(", ")),
-        Value::Blobs(blobs) => one_line(&blobs.iter().map(|blob| blob.name.as_str()).collect::<Vec<_>>().join(", ")),
-        Value::Extra(extra) => one_line(&extra.keys().map(String::as_str).collect::<Vec<_>>().join(", ")),
+/// A record that another one names: its title and the start of its id.
+fn named(record: &Record, id: &str) -> String {
+    match (record.titles.get(id), id.parse::<RecordId>()) {
+        (Some(title), Ok(id)) => one_line(&format!("{title} ({})", short(&id))),
+        (None, Ok(id)) => format!("{}, which is not here", short(&id)),
+        _ => one_line(id),
     }
 }
 
-fn versions(out: &Output, record: &Record) -> Done {
-    if record.conflicts.is_empty() {
-        return out.say("Nothing waits for a choice: every field has one value.");
+/// The records of a collection, a row for each.
+fn listed(record: &Record, label: &str, map: &BTreeMap<String, String>) -> Vec<(String, String)> {
+    let rows = (1..).zip(references::read(map)).map(|(number, reference)| {
+        let line = if reference.line.is_empty() { String::new() } else { format!(": {}", one_line(&reference.line)) };
+        let label = if number == 1 { label.to_owned() } else { String::new() };
+        (label, format!("{number}. {}{line}", named(record, &reference.id)))
+    });
+    rows.collect()
+}
+
+/// What is about the record, a line each; what was taken back is left out.
+fn about_this(out: &Output, record: &Record) -> Done {
+    let taken_back = |other: &&Summary| matches!(line(other, "state"), "withdrawn" | "retracted");
+    let others: Vec<&Summary> = record.about_this.iter().filter(|other| !taken_back(other)).collect();
+    if others.is_empty() {
+        return Ok(());
     }
-    for (field, values) in &record.conflicts {
-        let label =
-            Kind::named(&record.summary.kind).and_then(|kind| kind.field(field)).map_or(field.as_str(), |f| f.label);
-        let lines = values.iter().map(|value| format!("  {}", shown(value))).collect::<Vec<_>>().join("\n");
-        out.say(&format!("{} was written differently at the same time; the first shows:\n{lines}", one_line(label)))?;
-        let name = one_line(field).replace('_', "-");
-        out.say(&format!("To choose: share edit {} --{name} VALUE", short(&record.summary.id)))?;
+    let now = when::now();
+    out.say("\nAbout it")?;
+    for other in others {
+        let (id, kind, title) = (short(&other.id), one_line(&other.kind), one_line(&title(other)));
+        let when = when::moment(other.created, &now);
+        let role = match line(other, "role") {
+            "" => String::new(),
+            role => format!(" ({}, {})", one_line(role), one_line(line(other, "state"))),
+        };
+        out.say(&format!("  {id}  {kind}  {when}  {}: {title}{role}", one_line(&other.school.name)))?;
     }
     Ok(())
 }
 
-fn history(out: &Output, record: &Record) -> Done {
-    let now = when::now();
-    out.say("\nHistory")?;
-    for version in &record.history {
-        let did = if version.genesis { "shared it" } else { "changed it" };
-        let person = if version.author.is_empty() { String::new() } else { format!("{}, ", one_line(&version.author)) };
-        out.say(&format!("  {}  {person}{}, {did}", when::moment(version.at, &now), one_line(&version.school.name)))?;
+/// The fields with several values, and how to choose between them.
+fn conflicts(out: &Output, record: &Record) -> Done {
+    let (kind, id) = (Kind::named(&record.summary.kind), short(&record.summary.id));
+    for (field, values) in &record.conflicts {
+        out.say(&format!("{} was written differently at the same time; the first shows:", label(kind, field)))?;
+        for (number, value) in (1..).zip(values) {
+            out.say(&format!("  {number}. {}", shown(kind, field, value)))?;
+        }
+        out.say(&format!("To choose: share settle {id} {} --take NUMBER", one_line(field).replace('_', "-")))?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use staffroom_protocol::charter::Role;
 use staffroom_protocol::id::{SchoolId, SpaceId};
 
 use super::{
-    BackedUp, Cluster, Decided, DecisionInfo, Device, Named, Outcome, Record, Sheet, Status, Summary, Verified,
+    BackedUp, Cluster, Decided, DecisionInfo, Device, History, Named, Outcome, Record, Sheet, Status, Summary, Verified,
 };
 
 /// What is answered.
@@ -18,14 +18,15 @@ pub enum Answer {
     Clusters(Vec<Cluster>),
     /// To [`CreateCluster`](super::Request::CreateCluster).
     Cluster(Named<SpaceId>),
-    /// To [`Save`](super::Request::Save): one for each record, in order; all of them durable.
+    /// To [`Save`](super::Request::Save) and [`Adapt`](super::Request::Adapt): one for each record, in order; all of them durable.
     Saved {
         /// The space they are in.
         space: Named<SpaceId>,
         /// What became of each.
         outcomes: Vec<Outcome>,
     },
-    /// To [`Edit`](super::Request::Edit).
+    /// To [`Edit`](super::Request::Edit), [`BackTo`](super::Request::BackTo) and
+    /// [`Settle`](super::Request::Settle).
     Edited(Outcome),
     /// To [`List`](super::Request::List).
     List(Vec<Summary>),
@@ -33,6 +34,8 @@ pub enum Answer {
     Count(u64),
     /// To [`Show`](super::Request::Show).
     Record(Box<Record>),
+    /// To [`History`](super::Request::History).
+    History(Box<History>),
     /// To [`Invite`](super::Request::Invite).
     Ticket {
         /// The text to hand over.

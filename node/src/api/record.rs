@@ -107,6 +107,10 @@ pub struct Record {
     pub conflicts: BTreeMap<String, Vec<Value>>,
     /// Each change, oldest first.
     pub history: Vec<Version>,
+    /// What is about it, in the same space: comments and the like, the first made first.
+    pub about_this: Vec<Summary>,
+    /// The titles of the records that it names, as far as they are here.
+    pub titles: BTreeMap<String, String>,
     /// Why what is shown may be behind what is held.
     pub local_fault: Option<String>,
     /// Changes that are held and do not count.

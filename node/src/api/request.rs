@@ -40,12 +40,48 @@ pub enum Request {
         /// The person.
         author: String,
     },
+    /// Gives a record the fields back that it had after one of its changes, as a new change.
+    BackTo {
+        /// Its id, shortened or not.
+        id: String,
+        /// The start of the change's id.
+        version: String,
+        /// The person.
+        author: String,
+    },
+    /// Ends a conflict: one value stands.
+    Settle {
+        /// The record's id, shortened or not.
+        id: String,
+        /// The field.
+        field: String,
+        /// What is to stand.
+        value: Value,
+        /// The person.
+        author: String,
+    },
+    /// Makes a copy to change, with the original's attribution.
+    Adapt {
+        /// The original's id, shortened or not.
+        id: String,
+        /// A cluster's name or id; nothing: our own space.
+        to: Option<String>,
+        /// The person.
+        author: String,
+    },
     /// Lists records, newest first.
     List(Filter),
     /// How many records a list would have without its limit.
     Count(Filter),
     /// One record in full.
     Show {
+        /// Its id, shortened or not.
+        id: String,
+        /// The start of a change's id: as it was after that one.
+        at: Option<String>,
+    },
+    /// What each change of a record did, and which do not count.
+    History {
         /// Its id, shortened or not.
         id: String,
     },

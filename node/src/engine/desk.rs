@@ -7,6 +7,7 @@ use staffroom_protocol::fault::Fault;
 use staffroom_protocol::id::TicketId;
 use staffroom_protocol::replica::Notice;
 use staffroom_protocol::sync::Input;
+use staffroom_protocol::time::Millis;
 use tokio::sync::{broadcast, oneshot};
 
 use super::links::Links;
@@ -34,6 +35,8 @@ pub(super) struct Desk {
     pub(super) until_decided: Vec<(TicketId, oneshot::Sender<()>)>,
     /// Tickets about which something was decided, staged.
     pub(super) decided: Vec<TicketId>,
+    /// When scheduled tips are looked for again.
+    pub(super) next_look: Millis,
 }
 
 impl Desk {
@@ -56,6 +59,7 @@ impl Desk {
             until_in_step: Vec::new(),
             until_decided: Vec::new(),
             decided: Vec::new(),
+            next_look: Millis(0),
         }
     }
 

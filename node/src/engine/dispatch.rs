@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::desk::Desk;
 use super::links::{Dialled, Partnership};
 use super::names::{space_name, store_failed};
-use super::{Command, handlers, profile, wall_clock};
+use super::{Command, handlers, profile, scheduled, wall_clock};
 
 impl Desk {
     /// Stages what a command asks for; its answer waits for [`Self::settle`]. Gives back who is to
@@ -70,9 +70,13 @@ impl Desk {
             Command::Listening(addresses) => {
                 self.listen = addresses;
                 profile::publish_addresses(self);
+                scheduled::share_due(self);
             }
             Command::WhenInStep(answer) => self.until_in_step.push(answer),
-            Command::Tick => self.links.tell_all(|| Input::Tick, &mut self.replica, wall_clock()),
+            Command::Tick => {
+                self.links.tell_all(|| Input::Tick, &mut self.replica, wall_clock());
+                scheduled::share_due(self);
+            }
             Command::Stop(answer) => return Some(answer),
         }
         None

@@ -1,20 +1,10 @@
 //! What each request of the API does: changes here, lookups in [`super::lookup`].
 
-use std::collections::BTreeMap;
-
-use staffroom_protocol::catalogue::Catalogue;
-use staffroom_protocol::fault::Blame;
-use staffroom_protocol::id::{RecordId, SpaceId};
-use staffroom_protocol::record::Fields;
-use staffroom_protocol::record::field::Value;
-use staffroom_protocol::record::kind::Kind;
-use staffroom_protocol::replica::{Draft, Edit, EditFault};
-
 use super::desk::Desk;
-use super::names::{OWN, clusters, failed, record, space, space_name};
+use super::names::{OWN, clusters, failed};
 use super::profile::introduce;
-use super::{deciding, devices, lookup, waiting, wall_clock};
-use crate::api::{Answer, Code, Done, Failure, Named, NewRecord, Outcome, Request};
+use super::{deciding, devices, history, lookup, saving, waiting};
+use crate::api::{Answer, Code, Failure, Named, Request};
 
 /// Does what a request asks for, staged.
 pub(super) fn answer(desk: &mut Desk, request: Request) -> Result<Answer, Failure> {
@@ -23,10 +13,16 @@ pub(super) fn answer(desk: &mut Desk, request: Request) -> Result<Answer, Failur
         Request::Clusters => lookup::clusters(desk).map(Answer::Clusters),
         Request::List(filter) => lookup::list(desk, &filter).map(Answer::List),
         Request::Count(filter) => lookup::count(desk, &filter).map(Answer::Count),
-        Request::Show { id } => lookup::show(desk, &id).map(|record| Answer::Record(Box::new(record))),
+        Request::Show { id, at } => {
+            lookup::show(desk, &id, at.as_deref()).map(|record| Answer::Record(Box::new(record)))
+        }
+        Request::History { id } => history::history(desk, &id).map(|history| Answer::History(Box::new(history))),
+        Request::BackTo { id, version, author } => history::back_to(desk, &id, &version, author),
+        Request::Settle { id, field, value, author } => history::settle(desk, &id, field, value, author),
+        Request::Adapt { id, to, author } => history::adapt(desk, &id, to.as_deref(), author),
         Request::CreateCluster { name } => create_cluster(desk, &name),
-        Request::Save { to, records } => save(desk, to.as_deref(), records),
-        Request::Edit { id, fields, heads, author } => edit(desk, &id, fields, heads, author),
+        Request::Save { to, records } => saving::save(desk, to.as_deref(), records),
+        Request::Edit { id, fields, heads, author } => saving::edit(desk, &id, fields, heads, author),
         Request::Devices => Ok(devices::list(desk)),
         Request::RevokeDevice { device, code } => devices::revoke(desk, &device, code.as_ref()),
         Request::InviteDevice { expires_in } => devices::invite(desk, expires_in),
@@ -68,81 +64,4 @@ fn create_cluster(desk: &mut Desk, name: &str) -> Result<Answer, Failure> {
     let id = desk.replica.found(name).map_err(failed)?;
     introduce(desk, id);
     Ok(Answer::Cluster(Named { id, name: name.to_owned() }))
-}
-
-fn save(desk: &mut Desk, to: Option<&str>, records: Vec<NewRecord>) -> Result<Answer, Failure> {
-    let id = space(&desk.replica, to, true)?;
-    let outcomes = records.into_iter().map(|record| save_one(desk, id, record)).collect::<Result<_, _>>()?;
-    Ok(Answer::Saved { space: space_name(&desk.replica, id), outcomes })
-}
-
-/// Makes a record, or brings the one from the same source up to date. One that is refused does not
-/// hold up the others; only a store that failed does.
-fn save_one(desk: &mut Desk, space: SpaceId, record: NewRecord) -> Result<Outcome, Failure> {
-    let title = record.fields.get("title").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let kind = record.kind.clone();
-    let source = record.fields.get("source").and_then(Value::as_str).unwrap_or_default();
-    let school = desk.replica.school();
-    let known = Catalogue(&desk.replica.reader()).by_source(space, school, source).map_err(failed)?;
-    let known = known.filter(|_| !source.is_empty());
-    let done = match known {
-        Some(id) => update(desk, id, record).map(|done| (id, done)),
-        None => create(desk, space, record).map(|id| (id, Done::Created)),
-    };
-    let outcome = Outcome { id: known, kind, title, outcome: Done::Refused, reason: None, warnings: Vec::new() };
-    match done {
-        Ok((id, done)) => Ok(Outcome { id: Some(id), outcome: done, ..outcome }),
-        Err(EditFault::Refused(fault)) if fault.blame() == Blame::Node => Err(failed(fault)),
-        Err(fault) => Ok(Outcome { reason: Some(fault.to_string()), ..outcome }),
-    }
-}
-
-fn create(desk: &mut Desk, space: SpaceId, record: NewRecord) -> Result<RecordId, EditFault> {
-    let NewRecord { kind, fields, author, open } = record;
-    desk.replica.create(&Draft { space, kind, fields, author, open }, wall_clock())
-}
-
-/// Sets what the new version says otherwise. What it does not speak of stays, and a record that was
-/// withdrawn is not shared again by the way.
-fn update(desk: &mut Desk, id: RecordId, record: NewRecord) -> Result<Done, EditFault> {
-    let now = Catalogue(&desk.replica.reader()).record(&id)?;
-    let present = now.map(|record| record.view.fields).unwrap_or_default();
-    let usual = Kind::named(&record.kind).and_then(|kind| kind.shared_state);
-    let says = |name: &str, value: &Value| {
-        let kept = name == "kind" || (name == "state" && value.as_str() == usual);
-        !kept && !value.is_empty() && present.get(name) != Some(value)
-    };
-    let fields: Fields = record.fields.into_iter().filter(|(name, value)| says(name, value)).collect();
-    if fields.is_empty() {
-        return Ok(Done::Unchanged);
-    }
-    let edit = Edit { record: id, fields, heads: None, author: record.author };
-    let changed = desk.replica.edit(&edit, wall_clock())?;
-    Ok(if changed { Done::Updated } else { Done::Unchanged })
-}
-
-fn edit(
-    desk: &mut Desk,
-    asked: &str,
-    fields: BTreeMap<String, Value>,
-    heads: Option<Vec<staffroom_protocol::id::ChangeHash>>,
-    author: String,
-) -> Result<Answer, Failure> {
-    let id = record(&desk.snapshot()?, asked)?;
-    let card = Catalogue(&desk.snapshot()?).card(&id).map_err(failed)?;
-    let changed =
-        desk.replica.edit(&Edit { record: id, fields, heads, author }, wall_clock()).map_err(|fault| match fault {
-            EditFault::NotOwner(_) => {
-                Failure::new(Code::Refused, format!("record {asked} belongs to another school: {fault}"))
-            }
-            EditFault::Invalid(_) | EditFault::UnknownKind(_) | EditFault::TooLarge { .. } => {
-                Failure::new(Code::Usage, fault.to_string())
-            }
-            EditFault::NoSuchRecord => Failure::new(Code::NotFound, fault.to_string()),
-            EditFault::Document(_) | EditFault::NoLane => Failure::new(Code::Failed, fault.to_string()),
-            EditFault::Refused(fault) => failed(fault),
-        })?;
-    let outcome = if changed { Done::Updated } else { Done::Unchanged };
-    let (kind, title) = card.map(|card| (card.kind.clone(), card.line("title").to_owned())).unwrap_or_default();
-    Ok(Answer::Edited(Outcome { id: Some(id), kind, title, outcome, reason: None, warnings: Vec::new() }))
 }

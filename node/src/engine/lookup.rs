@@ -1,17 +1,18 @@
 //! What requests of the API read: lists, records, the honest status.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use staffroom_protocol::catalogue::{Catalogue, Version};
+use staffroom_protocol::catalogue::Catalogue;
 use staffroom_protocol::id::{DeviceId, SchoolId, SpaceId};
-use staffroom_protocol::record::Card;
+use staffroom_protocol::record::field::Value;
+use staffroom_protocol::record::{Card, Fields, View};
 use staffroom_protocol::replica::Space;
 use staffroom_protocol::store::{Read as _, Table};
 use staffroom_protocol::time::Millis;
 
 use super::desk::Desk;
 use super::names::{failed, record, school_name, space, space_name};
-use super::{waiting, wall_clock};
+use super::{history, waiting, wall_clock};
 use crate::api::{
     Cluster, Failure, Filter, Member, Named, Partner, PartnerState, Record, SpaceStatus, Status, StoreStatus, Summary,
 };
@@ -227,7 +228,7 @@ fn matches(desk: &Desk, snapshot: &Snapshot, filter: &Filter, card: &Card) -> bo
         && has("tags", &filter.tag)
 }
 
-fn summary(desk: &Desk, snapshot: &Snapshot, card: Card) -> Summary {
+pub(super) fn summary(desk: &Desk, snapshot: &Snapshot, card: Card) -> Summary {
     Summary {
         id: card.id,
         kind: card.kind,
@@ -242,28 +243,46 @@ fn summary(desk: &Desk, snapshot: &Snapshot, card: Card) -> Summary {
 }
 
 /// One record in full.
-pub(super) fn show(desk: &Desk, asked: &str) -> Result<Record, Failure> {
+pub(super) fn show(desk: &Desk, asked: &str, at: Option<&str>) -> Result<Record, Failure> {
     let snapshot = desk.snapshot()?;
     let id = record(&snapshot, asked)?;
     let found = Catalogue(&snapshot).record(&id).map_err(failed)?;
-    let found = found
+    let mut found = found
         .ok_or_else(|| Failure::new(crate::api::Code::NotFound, format!("record {asked} is not here in full yet")))?;
     let space = found.card.space;
-    let version = |version: Version| crate::api::Version {
-        change: version.change,
-        school: school_name(&snapshot, &space, &version.school),
-        author: version.author,
-        at: version.clock.millis().0,
-        genesis: version.genesis,
-    };
+    if let Some(at) = at {
+        let (change, fields) = history::fields_at(&snapshot, &found.history, (space, id), at)?;
+        found.view = View { fields, heads: vec![change], conflicts: BTreeMap::new(), ..found.view };
+    }
+    let catalogue = Catalogue(&snapshot);
+    let about_this = catalogue.about(&found.card).map_err(failed)?;
+    let about_this = about_this.into_iter().map(|card| summary(desk, &snapshot, card)).collect();
+    let titles = titles(&snapshot, &found.view.fields);
     let (local_fault, not_in_force) = (found.card.local_fault.clone(), found.card.not_in_force);
     let mut summary = summary(desk, &snapshot, found.card);
     summary.fields = found.view.fields;
+    summary.heads = found.view.heads;
     Ok(Record {
         summary,
         conflicts: found.view.conflicts,
-        history: found.history.into_iter().map(version).collect(),
+        history: found.history.iter().map(|version| history::told(&snapshot, &space, version)).collect(),
+        about_this,
+        titles,
         local_fault,
         not_in_force,
     })
+}
+
+/// The titles of the records that these fields name.
+fn titles(snapshot: &Snapshot, fields: &Fields) -> BTreeMap<String, String> {
+    let lines = ["about", "based_on"].into_iter().filter_map(|name| fields.get(name)?.as_str());
+    let listed = match fields.get("records") {
+        Some(Value::Extra(map)) => map.keys().map(String::as_str).collect(),
+        _ => Vec::new(),
+    };
+    let title = |id: &str| {
+        let card = Catalogue(snapshot).card(&id.parse().ok()?).ok()??;
+        Some((id.to_owned(), card.line("title").to_owned()))
+    };
+    lines.chain(listed).filter_map(title).collect()
 }

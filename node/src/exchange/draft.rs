@@ -16,8 +16,11 @@ use super::{
     vocabulary,
 };
 
-/// The kinds that files are published as; a school's profile is not one of them.
-pub const PUBLISHED_KINDS: &[&str] = &["resource", "note", "event"];
+/// The kind that a file can be published as of this name, in capitals or not; a school's profile is
+/// not one of them.
+pub(super) fn published_kind(name: &str) -> Option<&'static Kind> {
+    Kind::made_by_people().find(|kind| kind.name == name.to_lowercase())
+}
 
 /// A record as it was read, before anything is signed or stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,8 +123,9 @@ impl Options {
     /// The kind that was asked for, if any.
     pub fn asked_kind(&self) -> Result<Option<&'static Kind>, Refusal> {
         let Some(name) = &self.kind else { return Ok(None) };
-        let known = Kind::named(name).filter(|kind| PUBLISHED_KINDS.contains(&kind.name));
-        known.map(Some).ok_or_else(|| Refusal::new("the kind that was asked for", Reason::UnknownKind(name.clone())))
+        published_kind(name)
+            .map(Some)
+            .ok_or_else(|| Refusal::new("the kind that was asked for", Reason::UnknownKind(name.clone())))
     }
     /// Lays what was asked for over what was read.
     pub(super) fn apply(&self, fields: &mut Fields) {

@@ -22,6 +22,7 @@ use jiff::tz::TimeZone;
 use staffroom_protocol::record::{
     field::{Field, FieldType, Fields, Value},
     kind::{self, Kind},
+    references,
 };
 
 use super::{
@@ -45,13 +46,13 @@ pub fn fields(kind: &'static Kind) -> impl Iterator<Item = &'static Field> {
 /// The form of a record, or of a new one where there are no fields.
 pub fn to_form(kind: &'static Kind, values: &Fields) -> String {
     let mut form = "---\n".to_owned();
-    for field in fields(kind).filter(|field| field.name != kind.body) {
+    for field in fields(kind).filter(|field| Some(field.name) != kind.body) {
         match values.get(field.name).filter(|value| !value.is_empty()) {
-            Some(value) => write_value(&mut form, field.name, value),
+            Some(value) => write_value(&mut form, field, value),
             None => write_prompt(&mut form, kind, field),
         }
     }
-    let body = values.get(kind.body).and_then(Value::as_str).unwrap_or_default();
+    let body = kind.body.and_then(|body| values.get(body)?.as_str()).unwrap_or_default();
     form.push_str("---\n\n");
     form.push_str(body);
     form.push('\n');
@@ -69,8 +70,14 @@ fn write_prompt(form: &mut String, kind: &Kind, field: &Field) {
     let _ = writeln!(form, "# {}{choices}\n# {}:", field.help, field.name);
 }
 
-fn write_value(form: &mut String, name: &str, value: &Value) {
+fn write_value(form: &mut String, field: &Field, value: &Value) {
+    let name = field.name;
     let _ = match value {
+        Value::Extra(map) if field.field_type == FieldType::References => {
+            let all = references::read(map);
+            let list: Vec<String> = all.iter().map(|one| scalar(format!("{} {}", one.id, one.line).trim())).collect();
+            writeln!(form, "{name}:\n  - {}", list.join("\n  - "))
+        }
         Value::Set(members) => {
             let list: Vec<String> = members.iter().map(|member| scalar(member)).collect();
             writeln!(form, "{name}:\n  - {}", list.join("\n  - "))
@@ -124,10 +131,11 @@ pub fn from_form_in(kind: &'static Kind, text: &str, school: &TimeZone) -> Resul
     }
     let mut read = Fields::new();
     for (key, json) in &front.keys {
-        let field = fields(kind).find(|field| field.name == key && field.name != kind.body);
+        let field = fields(kind).find(|field| field.name == key && Some(field.name) != kind.body);
         let field = field.ok_or_else(|| {
             let mut refusal = Refusal::new(FORM, Reason::UnknownField(key.clone()));
-            let names: Vec<&str> = fields(kind).map(|field| field.name).filter(|name| *name != kind.body).collect();
+            let names: Vec<&str> =
+                fields(kind).map(|field| field.name).filter(|name| Some(*name) != kind.body).collect();
             refusal.hints.push(format!("It has: {}", names.join(", ")));
             refusal
         })?;
@@ -137,7 +145,11 @@ pub fn from_form_in(kind: &'static Kind, text: &str, school: &TimeZone) -> Resul
         read.insert(key.clone(), value);
     }
     let body = front.body.strip_suffix("\r\n").or_else(|| front.body.strip_suffix('\n')).unwrap_or(front.body);
-    read.insert(kind.body.to_owned(), Value::Text(body.to_owned()));
+    match kind.body {
+        Some(name) => drop(read.insert(name.to_owned(), Value::Text(body.to_owned()))),
+        None if body.trim().is_empty() => {}
+        None => return Err(Refusal::new(FORM, Reason::NoText(kind.name))),
+    }
     read.retain(|_, value| !value.is_empty());
     kind::check(kind, &read).map_err(|invalid| Refusal::new(FORM, invalid.into()))?;
     Ok(read)

@@ -1,7 +1,8 @@
 //! Fields as JSON and back, by the types that the kind declares: the one place for it.
 //!
 //! Text, lines, dates and references are strings, numbers numbers, sets arrays of strings, blobs arrays
-//! of objects, and `extra` is an object whose values are JSON. Reading copes with what other programs
+//! of objects, the records of a collection arrays of `{id, line}`, and `extra` is an object whose values
+//! are JSON. Reading copes with what other programs
 //! write (a string where an array belongs, a number where a line belongs); what it cannot use it keeps
 //! under `extra` and says so. Reading what was written here gives the same fields.
 
@@ -14,6 +15,7 @@ use staffroom_protocol::{
     record::{
         field::{BlobRef, Field, FieldType, Fields, Value},
         kind::{self, Kind},
+        references::{self, Reference},
     },
 };
 
@@ -23,14 +25,20 @@ use super::{
     refusal::{DATE, Refusal},
 };
 
-/// The fields as JSON, under their own names.
+/// The fields of a record as JSON, under their own names; of what kind it is, its `kind` says.
 pub fn fields_to_json(fields: &Fields) -> Map<String, Json> {
-    fields.iter().map(|(name, value)| (name.clone(), value_to_json(value))).collect()
+    let kind = fields.get("kind").and_then(Value::as_str).and_then(Kind::named);
+    fields.iter().map(|(name, value)| (name.clone(), value_to_json(kind, name, value))).collect()
 }
 
-/// One field as JSON.
-pub fn value_to_json(value: &Value) -> Json {
+/// One field of a record of this kind as JSON.
+pub fn value_to_json(kind: Option<&'static Kind>, name: &str, value: &Value) -> Json {
+    let field_type = kind.and_then(|kind| kind.field(name)).map(|field| field.field_type);
     match value {
+        Value::Extra(map) if field_type == Some(FieldType::References) => references::read(map)
+            .into_iter()
+            .map(|reference| serde_json::json!({ "id": reference.id, "line": reference.line }))
+            .collect(),
         Value::Text(text) | Value::Line(text) => Json::from(text.as_str()),
         Value::Number(number) => Json::from(*number),
         Value::Set(members) => Json::from(members.as_slice()),
@@ -54,7 +62,19 @@ fn blob_to_json(blob: &BlobRef) -> Json {
 }
 
 /// What a record has in JSON besides its fields.
-const ENVELOPE: &[&str] = &["id", "space", "school", "created", "updated", "heads", "conflicts", "history", "blobs"];
+const ENVELOPE: &[&str] = &[
+    "id",
+    "space",
+    "school",
+    "created",
+    "updated",
+    "heads",
+    "conflicts",
+    "history",
+    "versions",
+    "blobs",
+    "about_this",
+];
 
 /// Fields out of JSON by a kind's declarations, and what to say about the reading.
 ///
@@ -75,8 +95,8 @@ pub fn fields_from_json_in(
     let passed_over = |key: &str| key == "kind" || (ours && ENVELOPE.contains(&key));
     for (key, json) in map.iter().filter(|(key, _)| !passed_over(key)) {
         // Every kind's main text may be called its body.
-        let body = key == "body" && !map.contains_key(kind.body);
-        match kind.field(if body { kind.body } else { key }) {
+        let body = kind.body.filter(|body| key == "body" && !map.contains_key(*body));
+        match kind.field(body.unwrap_or(key)) {
             Some(field) => {
                 reading.set(field, key, json);
             }
@@ -205,6 +225,16 @@ pub(super) fn value_from_json(field: &Field, json: &Json, school: &TimeZone) -> 
             }
             serde_json::from_value(json.clone()).map(Value::Blobs).map_err(|_| "a list of attachments")
         }
+        FieldType::References => {
+            const WANTED: &str = "a list of records, each an id and a line";
+            let items = match json {
+                Json::Null => &[][..],
+                Json::Array(items) => items,
+                one => std::slice::from_ref(one),
+            };
+            let all = items.iter().map(reference).collect::<Option<Vec<_>>>().ok_or(WANTED)?;
+            Ok(Value::Extra(references::arrange(&BTreeMap::new(), &all)))
+        }
         FieldType::Extra => match json {
             Json::Null => Ok(Value::Extra(BTreeMap::new())),
             Json::Object(map) => {
@@ -213,6 +243,23 @@ pub(super) fn value_from_json(field: &Field, json: &Json, school: &TimeZone) -> 
             _ => Err("keys with values"),
         },
     }
+}
+
+/// A record in a collection: an id and a line behind it, or an object with both.
+fn reference(json: &Json) -> Option<Reference> {
+    let (id, said) = match json {
+        Json::String(text) => return reference_from_text(text),
+        Json::Object(map) => (line(map.get("id")?)?, map.get("line").map_or(Some(String::new()), line)?),
+        _ => return None,
+    };
+    reference_from_text(&format!("{id} {said}"))
+}
+
+/// A record in a collection as people write it: its id, then what is said of it.
+pub fn reference_from_text(text: &str) -> Option<Reference> {
+    let text = one_line(text.trim());
+    let (id, line) = text.split_once(' ').unwrap_or((&text, ""));
+    (!id.is_empty()).then(|| Reference { id: id.to_owned(), line: line.trim().to_owned() })
 }
 
 /// A scalar as a line; a list of scalars joined; nothing for what has more structure.

@@ -58,11 +58,17 @@ pub fn read(name: &str, source: &str, bytes: &[u8], options: &Options) -> Result
 
     let outline = figures::outline(front.body);
     let fields = &mut reading.fields;
-    fields.insert(kind.body.to_owned(), Value::Text(front.body.to_owned()));
+    match kind.body {
+        Some(body) => drop(fields.insert(body.to_owned(), Value::Text(front.body.to_owned()))),
+        None if front.body.trim().is_empty() => {}
+        None => reading.warnings.push(format!("a {} has no text, so what stands there is left out", kind.name)),
+    }
     let mut default = |field: &str, line: String| {
         fields.entry(field.to_owned()).or_insert(Value::Line(one_line(&line)));
     };
-    default("title", outline.heading.unwrap_or_else(|| readable(name)));
+    if kind.titled_by == "title" {
+        default("title", outline.heading.unwrap_or_else(|| readable(name)));
+    }
     default("source", source.to_owned());
 
     let mut reading = reading.finish();

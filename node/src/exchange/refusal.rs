@@ -1,6 +1,9 @@
 //! Why something could not be read, in words a person can act on.
 
-use staffroom_protocol::{limits, record::kind::Invalid};
+use staffroom_protocol::{
+    limits,
+    record::kind::{Invalid, Kind},
+};
 
 /// One thing that was not taken, where in it the trouble is, why, and what to try.
 ///
@@ -123,6 +126,9 @@ pub enum Reason {
     /// A form without its first part.
     #[error("its first part, between the lines of three dashes, is missing or does not end")]
     FormBroken,
+    /// A form with a text below its fields, of a kind that has none.
+    #[error("a {0} has no text: all it says stands between the lines of three dashes")]
+    NoText(&'static str),
     /// A form with a key that the kind has no field for.
     #[error("{0:?} is not a field of it")]
     UnknownField(String),
@@ -149,7 +155,10 @@ impl Reason {
             },
             Self::NotYaml(_) => "Put values with a colon in them between quotation marks: title: \"Year 7: Fractions\"",
             Self::DuplicateKey { .. } => "Remove one of the two",
-            Self::UnknownKind(_) => "Files can be published as a resource, a note or an event",
+            Self::UnknownKind(_) => {
+                let names: Vec<&str> = Kind::made_by_people().map(|kind| kind.name).collect();
+                return vec![format!("Kinds are {}", names.join(", "))];
+            }
             Self::UnknownZone(_) => "Zones have names such as Europe/London",
             Self::NotJsonLines(_) => "JSON lines are text with one record a line, also compressed with gzip",
             Self::TooManyFiles(_) | Self::TooDeep(_) => "Publish a part of it at a time",

@@ -1,5 +1,6 @@
 //! What needs several parts of the node.
 
 mod exchange;
+mod history;
 mod net;
 mod samples;

@@ -25,7 +25,7 @@ pub struct Card {
     pub updated: Timestamp,
     /// The heads of its document.
     pub heads: Vec<ChangeHash>,
-    /// Its fields, without texts.
+    /// Its fields, without texts; the title is what people call it, where it has none of its own.
     pub fields: Fields,
     /// The names of fields that hold more than one value until a person settles them.
     pub conflicts: Vec<String>,
@@ -41,6 +41,10 @@ impl Card {
     /// A line of it, empty where it has none.
     pub fn line(&self, field: &str) -> &str {
         self.fields.get(field).and_then(Value::as_str).unwrap_or_default()
+    }
+    /// The record that it is about, where it is about one.
+    pub fn about(&self) -> Option<RecordId> {
+        self.line("about").parse().ok()
     }
     /// The members of a set of it.
     pub fn set(&self, field: &str) -> &[String] {

@@ -26,7 +26,7 @@ use crate::{
     planted::{self, Planted},
 };
 
-pub(super) use read::{Stands, blobs, objects, standing, union};
+pub(super) use read::{Stands, blobs, objects, read as read_fields, standing, union};
 
 /// This node cannot show or edit the record, though its entries are good (§2.3).
 ///

@@ -3,6 +3,8 @@
 mod apply;
 mod words;
 
+pub(super) use words::difference;
+
 use std::collections::BTreeMap;
 
 use automerge::{Automerge, AutomergeError, transaction::Transaction};

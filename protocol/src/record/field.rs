@@ -16,6 +16,7 @@ use crate::id::BlobId;
 /// | set | map: member → its place, an unsigned integer | union; a removal removes what it saw |
 /// | blobs | list of maps `id`, `name`, `bytes`, `media_type` | by element |
 /// | extra | map: key → JSON text | by key |
+/// | references | map: record → its place and a line on it ([`super::references`]) | by record |
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldType {
     /// Long text in Markdown.
@@ -43,6 +44,8 @@ pub enum FieldType {
     Reference,
     /// What front matter held that no field takes: key → JSON.
     Extra,
+    /// Other records in an order, with a line on each.
+    References,
 }
 
 /// A field of a kind, declared once; validation, flags, forms and JSON follow from it.
@@ -84,7 +87,7 @@ pub enum Value {
     Set(Vec<String>),
     /// A [`FieldType::Blobs`].
     Blobs(Vec<BlobRef>),
-    /// A [`FieldType::Extra`]: key → JSON text.
+    /// A [`FieldType::Extra`]: key → JSON text; or [`FieldType::References`].
     Extra(BTreeMap<String, String>),
 }
 
@@ -107,6 +110,17 @@ impl Value {
         match self {
             Self::Set(members) => members,
             _ => &[],
+        }
+    }
+    /// A value of the same type with nothing in it: what removes a field.
+    #[must_use]
+    pub fn emptied(&self) -> Self {
+        match self {
+            Self::Text(_) => Self::Text(String::new()),
+            Self::Line(_) | Self::Number(_) => Self::Line(String::new()),
+            Self::Set(_) => Self::Set(Vec::new()),
+            Self::Blobs(_) => Self::Blobs(Vec::new()),
+            Self::Extra(_) => Self::Extra(BTreeMap::new()),
         }
     }
     /// Whether nothing is in it. Fields that are empty are not stored.

@@ -33,28 +33,28 @@ pub struct InForce {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotInForce {
     /// The record's genesis is not held.
-    #[error("the record's first entry is not here")]
+    #[error("the record's first change has not come yet")]
     NoGenesis,
     /// The record is its owner school's alone, and another wrote this.
     #[error("only the school that made the record may change it")]
     NotPermitted,
     /// Its payload is not here.
-    #[error("its contents are not here")]
+    #[error("what it says has not come yet")]
     NoPayload,
     /// It changes nothing: of a kind that this program does not apply.
-    #[error("it is of a kind that this version does not apply")]
+    #[error("this version of the program does not know what it asks for")]
     OtherKind,
     /// Its record lives under rules that this program does not know.
     #[error("the record follows newer rules than this version knows")]
     OtherRules,
     /// An earlier entry of its log has its place in the record.
-    #[error("an earlier entry has its place")]
+    #[error("its school had written another change at its place before")]
     Doubled,
     /// Its header says another actor, number or beginning than its change.
-    #[error("its header does not fit its change")]
+    #[error("what was signed and what it says do not fit together")]
     Header,
     /// The change is void, by itself or by what it builds on.
-    #[error("its change is void: {0}")]
+    #[error("it breaks the rules for changes: {0}")]
     Void(#[from] Void),
     /// The changes of all schools together are more than a record may have, so only the owner's count;
     /// where those are too many as well, only the first.

@@ -1,9 +1,15 @@
 //! Kinds of records, one file each; everything else follows from these declarations.
 
+mod collection;
+mod comment;
 mod event;
+mod idea;
 mod note;
 mod resource;
 mod school;
+mod sign_up;
+mod tip;
+mod tried;
 
 use super::field::{Field, FieldType, Fields, Value};
 use crate::limits;
@@ -19,8 +25,12 @@ pub struct Kind {
     pub help: &'static str,
     /// The fields of its own; [`COMMON`] come before them.
     pub own_fields: &'static [Field],
-    /// The text field that a Markdown file's body goes to.
-    pub body: &'static str,
+    /// The text field that a Markdown file's body goes to; none where all it says fits in lines.
+    pub body: Option<&'static str>,
+    /// The fields that it cannot be without.
+    pub needs: &'static [&'static str],
+    /// The field whose beginning stands for the title of one that has none.
+    pub titled_by: &'static str,
     /// The states it may be in; empty where it has none.
     pub states: &'static [&'static str],
     /// The state of one that is shared without saying so.
@@ -30,7 +40,21 @@ pub struct Kind {
 }
 
 /// The kinds that this program knows.
-pub const KINDS: &[&Kind] = &[&resource::RESOURCE, &note::NOTE, &event::EVENT, &school::SCHOOL];
+pub const KINDS: &[&Kind] = &[
+    &resource::RESOURCE,
+    &note::NOTE,
+    &event::EVENT,
+    &idea::IDEA,
+    &tip::TIP,
+    &collection::COLLECTION,
+    &comment::COMMENT,
+    &tried::TRIED,
+    &sign_up::SIGN_UP,
+    &school::SCHOOL,
+];
+
+/// The states that exist in the school's own space only.
+pub const OWN_STATES: &[&str] = &["draft", "scheduled"];
 
 /// Licences that forms offer; any SPDX expression is allowed.
 pub const LICENCES: &[&str] = &["CC-BY-4.0", "CC-BY-SA-4.0", "CC-BY-NC-SA-4.0", "CC0-1.0", "OGL-UK-3.0"];
@@ -38,6 +62,9 @@ pub const LICENCES: &[&str] = &["CC-BY-4.0", "CC-BY-SA-4.0", "CC-BY-NC-SA-4.0", 
 const fn field(name: &'static str, label: &'static str, field_type: FieldType, help: &'static str) -> Field {
     Field { name, label, field_type, help }
 }
+
+/// What a record is about, where it is about another one. It is nothing without that.
+const ABOUT: Field = field("about", "About", FieldType::Reference, "The record that it is about");
 
 /// The fields that every kind has. `kind` itself and the times come from the record.
 pub const COMMON: &[Field] = &[
@@ -63,11 +90,21 @@ pub const COMMON: &[Field] = &[
         "Where it came from: a web address, or a path under the published folder",
     ),
     field("based_on", "Based on", FieldType::Reference, "The record it was adapted from"),
+    field(
+        "attribution",
+        "Attribution",
+        FieldType::Text,
+        "What it was adapted from: title, author, source, licence, a line for each",
+    ),
     field("link_to_learning", "Link to learning", FieldType::Line, "What this has to do with what pupils learn"),
     field("extra", "Extra", FieldType::Extra, "What its front matter said besides"),
 ];
 
 impl Kind {
+    /// The kinds that people make; a school's profile is made at set-up.
+    pub fn made_by_people() -> impl Iterator<Item = &'static Kind> {
+        KINDS.iter().copied().filter(|kind| kind.name != "school")
+    }
     /// The kind of this name.
     pub fn named(name: &str) -> Option<&'static Kind> {
         KINDS.iter().copied().find(|kind| kind.name == name)
@@ -135,22 +172,65 @@ pub enum Invalid {
         /// The field's name.
         field: String,
     },
-    /// A record without a title.
-    #[error("a {kind} needs a title")]
-    NoTitle {
+    /// A record without a field that it cannot be without.
+    #[error("{} {kind} needs {}", article(kind), wanted(field))]
+    Missing {
         /// The kind.
         kind: &'static str,
+        /// The field.
+        field: &'static str,
     },
+}
+
+fn article(word: &str) -> &'static str {
+    if word.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
+}
+
+/// A field in a sentence.
+fn wanted(field: &str) -> String {
+    match field {
+        "about" => "a record that it is about".to_owned(),
+        "body" => "a text".to_owned(),
+        "what_happened" => "what happened".to_owned(),
+        other => format!("a {other}"),
+    }
+}
+
+/// What a record is called: its title, or the beginning of the field that stands for it.
+pub fn title(kind: &str, fields: &Fields) -> String {
+    let line = |name: &str| fields.get(name).and_then(Value::as_str).map(str::trim).filter(|line| !line.is_empty());
+    if let Some(title) = line("title") {
+        return title.to_owned();
+    }
+    let first = Kind::named(kind).and_then(|kind| line(kind.titled_by)?.lines().next());
+    let first = first.unwrap_or_default().trim_start_matches(['#', ' ']);
+    let mut start: String = first.chars().take(limits::SHORT_TITLE).collect();
+    if start.len() < first.len() {
+        start.push('…');
+    }
+    start
 }
 
 /// Checks the fields of a record that a person makes or edits here, before anything is signed.
 ///
 /// Empty values are allowed and mean that the field is not set.
 pub fn check(kind: &'static Kind, fields: &Fields) -> Result<(), Invalid> {
-    if kind.field("title").is_some() && fields.get("title").is_none_or(Value::is_empty) {
-        return Err(Invalid::NoTitle { kind: kind.name });
-    }
+    kind.needs.iter().try_for_each(|name| check_needed(kind, name, fields.get(*name)))?;
     fields.iter().filter(|(name, _)| *name != "kind").try_for_each(|(name, value)| check_field(kind, name, value))
+}
+
+/// Checks what is set of a record that is there, as [`check`] does.
+pub fn check_edit(kind: &'static Kind, fields: &Fields) -> Result<(), Invalid> {
+    fields.iter().try_for_each(|(name, value)| {
+        let needed = kind.needs.iter().find(|needed| *needed == name);
+        needed.map_or(Ok(()), |name| check_needed(kind, name, Some(value)))?;
+        check_field(kind, name, value)
+    })
+}
+
+fn check_needed(kind: &'static Kind, field: &'static str, value: Option<&Value>) -> Result<(), Invalid> {
+    let missing = value.is_none_or(Value::is_empty);
+    if missing { Err(Invalid::Missing { kind: kind.name, field }) } else { Ok(()) }
 }
 
 /// Checks one field, as [`check`] does.
@@ -173,6 +253,12 @@ pub fn check_field(kind: &'static Kind, name: &str, value: &Value) -> Result<(),
         (FieldType::Extra, Value::Extra(extra)) => {
             at_most(extra.len(), limits::EXTRA, "keys")?;
             extra.iter().try_for_each(|(key, json)| at_most(key.len().max(json.len()), limits::LINE, "bytes"))
+        }
+        (FieldType::References, Value::Extra(records)) => {
+            at_most(records.len(), limits::REFERENCES, "records")?;
+            records.iter().try_for_each(|(id, line)| {
+                at_most(id.len().max(line.len()), limits::LINE, "bytes").and_then(|()| one_line(name, line))
+            })
         }
         (
             FieldType::Line | FieldType::Link | FieldType::Reference | FieldType::Date | FieldType::Choice { .. },
@@ -226,6 +312,7 @@ fn describe(field_type: FieldType) -> &'static str {
         FieldType::Set => "a list of short texts",
         FieldType::Blobs => "a list of attachments",
         FieldType::Extra => "keys with JSON values",
+        FieldType::References => "a list of records, each an id and a line",
         _ => "one line of text",
     }
 }

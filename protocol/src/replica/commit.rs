@@ -10,9 +10,11 @@ use crate::fault::Fault;
 use crate::id::{ChangeHash, RecordId, SchoolId, SpaceId};
 use crate::limits;
 use crate::log::{Entry, EntryKind, Header, Payload};
+use crate::record::change::Actor;
+use crate::record::edit;
 use crate::record::field::{Fields, Value};
 use crate::record::kind::{self, Invalid, Kind};
-use crate::record::{Held, in_force, write_genesis};
+use crate::record::{Document, Held, in_force, write_genesis};
 use crate::store::{Read, Store, Table};
 use crate::time::Millis;
 
@@ -41,6 +43,19 @@ pub struct Edit {
     /// The heads at which the fields were read; the present ones where nothing is said.
     pub heads: Option<Vec<ChangeHash>>,
     /// The person who makes it.
+    pub author: String,
+}
+
+/// A choice between values that were written at the same time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settle {
+    /// The record.
+    pub record: RecordId,
+    /// The field in conflict.
+    pub field: String,
+    /// What is to stand: one of the values, or another.
+    pub value: Value,
+    /// The person who chooses.
     pub author: String,
 }
 
@@ -116,6 +131,24 @@ impl<S: Store> Replica<S> {
 
     /// Changes a record; nothing where it would stay as it is.
     pub fn edit(&mut self, edit: &Edit, now: Millis) -> Result<bool, EditFault> {
+        self.change(edit, now, |document, actor| document.edit(actor, edit.heads.as_deref(), &edit.fields))
+    }
+
+    /// Ends conflicts of a record: each field holds its value alone, whatever else was written there at
+    /// the same time. Nothing where that is so already.
+    pub fn settle(&mut self, settled: &Settle, now: Millis) -> Result<bool, EditFault> {
+        let Settle { record, field, value, author } = settled;
+        let fields = BTreeMap::from([(field.clone(), value.clone())]);
+        let edit = Edit { record: *record, fields, heads: None, author: author.clone() };
+        self.change(&edit, now, |document, actor| document.settle(actor, field, value))
+    }
+
+    fn change(
+        &mut self,
+        edit: &Edit,
+        now: Millis,
+        make: impl FnOnce(&mut Document, Actor) -> Result<Option<Vec<u8>>, edit::EditFault>,
+    ) -> Result<bool, EditFault> {
         self.check()?;
         self.freshen()?;
         let card = Catalogue(&self.reader()).card(&edit.record)?.ok_or(EditFault::NoSuchRecord)?;
@@ -133,12 +166,7 @@ impl<S: Store> Replica<S> {
         let kind = document.fields().get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
         let kind = Kind::named(&kind).ok_or(EditFault::UnknownKind(kind))?;
         // Only what is set here is checked: a field that a newer program knows locks nobody out.
-        for (name, value) in &edit.fields {
-            kind::check_field(kind, name, value)?;
-        }
-        if edit.fields.get("title").is_some_and(Value::is_empty) {
-            return Err(Invalid::NoTitle { kind: kind.name }.into());
-        }
+        kind::check_edit(kind, &edit.fields)?;
         if edit.heads.as_ref().is_some_and(Vec::is_empty) {
             return Err(EditFault::Document("it was read at no heads".to_owned()));
         }
@@ -158,7 +186,7 @@ impl<S: Store> Replica<S> {
         // A record stays under the rules that it was made under.
         let rules = force.order.first().map_or(limits::RULES, |genesis| held[*genesis].entry.header().rules);
         let header = Header { rules, ..header };
-        let change = document.edit(header.actor(), edit.heads.as_deref(), &edit.fields);
+        let change = make(&mut document, header.actor());
         let Some(change) = change.map_err(|fault| EditFault::Document(fault.to_string()))? else {
             self.documents.keep(row.space, edit.record, document);
             return Ok(false);

@@ -8,6 +8,7 @@ use crate::id::{RecordId, SchoolId, SpaceId};
 use crate::log::{EntryKind, Verified};
 use crate::record::document::LocalFault;
 use crate::record::field::Value;
+use crate::record::kind;
 use crate::record::view::ViewFault;
 use crate::record::{Card, Document, Held, InForce, View, changes, in_force};
 use crate::store::{Read, Store, Table};
@@ -178,6 +179,7 @@ impl<S: Store> Replica<S> {
         if card.kind == "school" && !card.open {
             self.staged.put(Table::Profiles, join_ids(&row.space.0, &card.school.0), record.0);
         }
+        self.stage_about(old.as_ref(), Some(&card));
         self.staged.put(Table::Recent, recent_key(row.space, card.updated, record), []);
         self.staged.put(Table::Cards, record.0, crate::bytes::encode(&card));
         Ok(())
@@ -189,6 +191,7 @@ impl<S: Store> Replica<S> {
     fn unstage_card(&mut self, old: &Card) -> Result<(), Fault> {
         self.staged.delete(Table::Cards, old.id.0);
         self.staged.delete(Table::Recent, recent_key(old.space, old.updated, old.id));
+        self.stage_about(Some(old), None);
         let source = source_key(old.space, old.school, old.line("source"));
         let profile = join_ids(&old.space.0, &old.school.0);
         for (table, key) in [(Table::Sources, &source[..]), (Table::Profiles, &profile)] {
@@ -197,6 +200,20 @@ impl<S: Store> Replica<S> {
             }
         }
         Ok(())
+    }
+}
+
+impl<S: Store> Replica<S> {
+    /// Stages what a record is about, now that its card is this one.
+    fn stage_about(&mut self, old: Option<&Card>, new: Option<&Card>) {
+        let key = |card: &Card| Some(join_ids(&card.about()?.0, &card.id.0));
+        let (old, new) = (old.and_then(key), new.and_then(key));
+        if let Some(old) = old.filter(|old| new.as_ref() != Some(old)) {
+            self.staged.delete(Table::About, old);
+        }
+        if let Some(new) = new {
+            self.staged.put(Table::About, new, []);
+        }
     }
 }
 
@@ -224,7 +241,11 @@ pub(crate) fn card_of(
     if let Some(kind) = genesis_kind(held, &force.order) {
         view.kind = kind;
     }
-    let View { kind, fields, conflicts, heads } = view.clone();
+    let View { kind, mut fields, conflicts, heads } = view.clone();
+    let title = kind::title(&kind, &fields);
+    if !title.is_empty() {
+        fields.insert("title".to_owned(), Value::Line(title));
+    }
     let card = Card {
         id: record,
         space: row.space,

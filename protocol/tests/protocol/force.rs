@@ -139,7 +139,7 @@ fn play(open: bool, acts: &[Act]) -> Vec<Held> {
         let at = who.index(3);
         if let Act::Pull(_, from, upto) = act {
             let from = from.get(&writers).has.clone();
-            for held in &from[..upto.index(from.len()) + 1] {
+            for held in &from[..=upto.index(from.len())] {
                 if !writers[at].has.iter().any(|has| has.entry.id() == held.entry.id()) {
                     writers[at].has.push(held.clone());
                 }

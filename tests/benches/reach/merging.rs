@@ -23,6 +23,7 @@ pub(crate) fn run() {
     println!();
     reading();
     editing();
+    refusing();
 }
 
 /// The records of the corpus, or as many of our own.
@@ -118,4 +119,29 @@ fn editing() {
         last = edited(&mut school, often, format!("Some words, and after {n} changes some more."));
     }
     figure("the two hundredth change of a record, saved", ms(last), "ms", "");
+}
+
+/// What a hostile partner sends is refused in no time.
+fn refusing() {
+    let refused = |what: &str, bytes: &[u8]| {
+        let count = 100;
+        let begun = Instant::now();
+        for _ in 0..count {
+            let change = Change::read(std::hint::black_box(bytes));
+            let fits = change.and_then(|change| Past::default().admit(&change));
+            assert!(fits.is_err(), "{what} is refused");
+        }
+        figure(&format!("refused: {what}"), ms(begun.elapsed()) / f64::from(count), "ms", "goal: under 5");
+    };
+    let vectors = include_str!("../../../docs/vectors/changes.json");
+    let vectors: serde_json::Value = serde_json::from_str(vectors).expect("JSON");
+    for vector in vectors["changes"].as_array().expect("a list") {
+        let name = vector["name"].as_str().expect("a name");
+        if name.contains("operations") || name.contains("packed") {
+            let change = vector["change"].as_str().expect("hexadecimal");
+            let byte = |at: usize| u8::from_str_radix(&change[at..at + 2], 16).expect("hexadecimal");
+            refused(name, &(0..change.len()).step_by(2).map(byte).collect::<Vec<u8>>());
+        }
+    }
+    refused("16,000 parents that nobody has", &staffroom_tests::liar::orphan(16_000));
 }

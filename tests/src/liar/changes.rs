@@ -57,6 +57,16 @@ pub(super) fn mad<S: Store>(view: &View<'_, S>, count: u8) -> Vec<Step> {
     batches(entries)
 }
 
+/// An edit that says that it builds on so many changes which nobody has.
+pub fn orphan(parents: u32) -> Vec<u8> {
+    let genesis = write_genesis([1; 16], &fields("note", "A note"));
+    let mut document = Document::build([&genesis[..]]).expect("a record");
+    let edit = document.edit([2; 16], None, &fields("note", "Another title"));
+    let mut change = Change::from_bytes(edit.expect("edits").expect("changes")).expect("a change").decode();
+    change.deps = (0..parents).map(missing).collect();
+    Change::from(change).raw_bytes().to_vec()
+}
+
 /// An edit, told otherwise; every ninth is packed.
 fn told(edit: &[u8], lane: u8) -> Vec<u8> {
     let Some(lie) = LIES.get(usize::from(lane) % (LIES.len() + 1)) else {

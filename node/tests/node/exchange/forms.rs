@@ -8,7 +8,8 @@ use staffroom_node::exchange::{
 };
 use staffroom_protocol::record::{
     field::{BlobRef, FieldType, Fields, Value},
-    kind::Kind,
+    kind::{KINDS, Kind},
+    references::{self, Reference},
 };
 
 fn kind(name: &str) -> &'static Kind {
@@ -45,12 +46,22 @@ fn any_value(kind: &'static Kind, name: &'static str) -> BoxedStrategy<Value> {
                 Value::Blobs(vec![BlobRef { id: id.into(), name, bytes, media_type: "image/png".to_owned() }])
             })
             .boxed(),
+        FieldType::References => vec(("[a-z2-7]{6,52}", proptest::option::of(any_line())), 1..5)
+            .prop_map(|all| {
+                let line = |line: Option<String>| line.unwrap_or_default().trim().to_owned();
+                let all: Vec<_> = all.into_iter().map(|(id, said)| Reference { id, line: line(said) }).collect();
+                Value::Extra(references::arrange(&std::collections::BTreeMap::new(), &all))
+            })
+            .boxed(),
         FieldType::Extra => proptest::collection::btree_map("[a-z]{1,5}", any_line(), 1..4)
             .prop_map(|map| {
                 let json = |line: String| serde_json::Value::from(line).to_string();
                 Value::Extra(map.into_iter().map(|(key, line)| (key, json(line))).collect())
             })
             .boxed(),
+        FieldType::Choice { of, open: false } => {
+            proptest::sample::select(of).prop_map(|word| Value::Line(word.to_owned())).boxed()
+        }
         _ if name == "state" => proptest::sample::select(kind.states).prop_map(|s| Value::Line(s.to_owned())).boxed(),
         _ => any_line().prop_map(Value::Line).boxed(),
     }
@@ -58,7 +69,7 @@ fn any_value(kind: &'static Kind, name: &'static str) -> BoxedStrategy<Value> {
 
 /// Any valid fields of any kind.
 pub(super) fn any_fields() -> impl Strategy<Value = (&'static str, Fields)> {
-    let names = proptest::sample::select(vec!["resource", "note", "event", "school"]);
+    let names = proptest::sample::select(KINDS.iter().map(|kind| kind.name).collect::<Vec<_>>());
     names.prop_flat_map(|name| {
         let kind = kind(name);
         let fields: Vec<_> = kind
@@ -66,7 +77,7 @@ pub(super) fn any_fields() -> impl Strategy<Value = (&'static str, Fields)> {
             .filter(|field| !(field.name == "state" && kind.states.is_empty()))
             .map(|field| {
                 let value = any_value(kind, field.name);
-                let value = if field.name == "title" {
+                let value = if kind.needs.contains(&field.name) {
                     value.prop_map(Some).boxed()
                 } else {
                     proptest::option::of(value).boxed()
@@ -117,7 +128,7 @@ fn a_form_that_is_broken_says_what_to_do() {
     let date = refusal("---\ntitle: A\nstart: soon\n---\n");
     assert_eq!(date.to_string(), "the form: start cannot be \"soon\": it must be a date");
     assert!(date.hints[0].contains("2025-06-24 16:00"));
-    assert_eq!(refusal("---\nsummary: A\n---\n").to_string(), "the form: a event needs a title");
+    assert_eq!(refusal("---\nsummary: A\n---\n").to_string(), "the form: an event needs a title");
 }
 
 proptest! {

@@ -32,8 +32,7 @@ impl Bounds {
                 add(&mut self.members, block.object, block.count) <= limits::BLOBS as u64
             }
             (_, Keys::Text(key)) => {
-                let all =
-                    if block.object == Object::Root { limits::FIELDS } else { limits::SET.max(limits::EXTRA) as u64 };
+                let all = if block.object == Object::Root { limits::FIELDS } else { limits::MAP_VALUES };
                 add(&mut self.members, block.object, block.count) <= all && value_fits(block, key)
             }
         };

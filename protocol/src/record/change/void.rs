@@ -98,7 +98,7 @@ pub enum Void {
     #[error("operation {0} puts more into a field than it may hold")]
     TooMuch(u64),
     /// A change that it builds on is not there, or void.
-    #[error("it builds on {0}, which is not there")]
+    #[error("it builds on a change that has not come yet, or does not count")]
     Missing(ChangeHash),
     /// With it the record would have more changes and operations than one may.
     #[error("the record is full: with this change it would pass what one may grow to")]

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use automerge::{Automerge, AutomergeError, ObjId, ObjType, ROOT, ReadDoc, ScalarValue};
+use automerge::{AutomergeError, ObjId, ObjType, ROOT, ReadDoc, ScalarValue};
 
 use crate::record::{
     field::{BlobRef, Fields, Value},
@@ -93,7 +93,7 @@ pub(in crate::record) fn blobs(doc: &impl ReadDoc, list: &ObjId) -> Result<Vec<(
 }
 
 /// The fields of a document, and those with several values.
-pub(super) fn read(doc: &Automerge) -> Result<(Fields, BTreeMap<String, Vec<Value>>), AutomergeError> {
+pub(in crate::record) fn read(doc: &impl ReadDoc) -> Result<(Fields, BTreeMap<String, Vec<Value>>), AutomergeError> {
     let (mut fields, mut conflicts) = (Fields::new(), BTreeMap::new());
     for key in doc.keys(ROOT) {
         let stands = standing(doc, &key)?;
@@ -108,7 +108,7 @@ pub(super) fn read(doc: &Automerge) -> Result<(Fields, BTreeMap<String, Vec<Valu
     Ok((fields, conflicts))
 }
 
-fn value(doc: &Automerge, stands: &[Stands]) -> Result<Option<Value>, AutomergeError> {
+fn value(doc: &impl ReadDoc, stands: &[Stands]) -> Result<Option<Value>, AutomergeError> {
     Ok(match stands.first() {
         Some(Stands::Object(ObjType::Map, _)) => layout::map_value(union(doc, &objects(stands, ObjType::Map))?),
         Some(Stands::Object(ObjType::List, _)) => {
@@ -124,7 +124,7 @@ fn value(doc: &Automerge, stands: &[Stands]) -> Result<Option<Value>, AutomergeE
 }
 
 /// The value of what merges as a whole: lines, numbers, and texts made at the same time.
-fn single(doc: &Automerge, stands: &Stands) -> Result<Option<Value>, AutomergeError> {
+fn single(doc: &impl ReadDoc, stands: &Stands) -> Result<Option<Value>, AutomergeError> {
     Ok(match stands {
         Stands::Line(line) => Some(Value::Line(line.clone())),
         Stands::Number(number) => Some(Value::Number(*number)),
@@ -134,7 +134,7 @@ fn single(doc: &Automerge, stands: &Stands) -> Result<Option<Value>, AutomergeEr
 }
 
 /// The different values at a key whose first is single; empty ones are no alternative.
-fn alternatives(doc: &Automerge, stands: &[Stands]) -> Result<Vec<Value>, AutomergeError> {
+fn alternatives(doc: &impl ReadDoc, stands: &[Stands]) -> Result<Vec<Value>, AutomergeError> {
     let mut different: Vec<Value> = Vec::new();
     if stands.len() < 2 {
         return Ok(different);

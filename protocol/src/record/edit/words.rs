@@ -13,14 +13,14 @@ const WORK: usize = 1 << 21;
 
 /// A stretch of the old text, in characters, and what replaces it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Splice<'a> {
-    pub(super) at: usize,
-    pub(super) delete: usize,
-    pub(super) insert: &'a str,
+pub(in crate::record) struct Splice<'a> {
+    pub(in crate::record) at: usize,
+    pub(in crate::record) delete: usize,
+    pub(in crate::record) insert: &'a str,
 }
 
 /// What turns `old` into `new`, in order; all places are those of `old`.
-pub(super) fn difference<'a>(old: &str, new: &'a str) -> Vec<Splice<'a>> {
+pub(in crate::record) fn difference<'a>(old: &str, new: &'a str) -> Vec<Splice<'a>> {
     let (old_lines, new_lines) = (Tokens::lines(old), Tokens::lines(new));
     let mut splices = Vec::new();
     let mut at = Place::default();
