@@ -135,12 +135,15 @@ impl Member {
         let issued = (0..tickets).map(issue).map(|ticket| ticket.to_text()).collect();
         self.replica.flush().expect("memory");
         hand_out(issued);
-        let mut admitted = 0;
-        while admitted < tickets {
+        let mut admitted = Vec::new();
+        while admitted.len() < tickets {
             let asked = timeout(PATIENCE * 3, taken.recv()).await.expect("redeemed in time");
             let (peer, stream) = asked.expect("the swarm runs");
             let answered = timeout(PATIENCE, self.answer(wire::device_of(&peer), stream)).await;
-            admitted += usize::from(matches!(answered, Ok(Ok(()))));
+            admitted.extend(answered.into_iter().flatten());
+        }
+        for read in admitted {
+            let _ = timeout(PATIENCE, read).await;
         }
         running.abort();
         space
@@ -149,7 +152,7 @@ impl Member {
         &mut self,
         joiner: staffroom_protocol::id::DeviceId,
         mut stream: libp2p::Stream,
-    ) -> Result<(), Fault> {
+    ) -> Result<tokio::task::JoinHandle<()>, Fault> {
         let asked = wire::read(&mut stream).await.ok_or(Fault::Ticket)?;
         let join = Join::parse(&asked)?;
         wire::write(&mut stream, &Joined::More.to_bytes()).await.map_err(|_| Fault::Ticket)?;
@@ -167,7 +170,6 @@ impl Member {
             wire::write(&mut stream, &frame).await.map_err(|_| Fault::Ticket)?;
         }
         // Until the joiner has read all of it: to drop the stream would cut it off.
-        tokio::spawn(async move { while wire::read(&mut stream).await.is_some() {} });
-        Ok(())
+        Ok(tokio::spawn(async move { while wire::read(&mut stream).await.is_some() {} }))
     }
 }
