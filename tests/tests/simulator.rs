@@ -70,7 +70,7 @@ fn members_converge_whatever_forks() {
 
 #[test]
 fn many_who_write_in_one_record_find_all_their_words() {
-    let seeds = number("STAFFROOM_SEEDS").map_or(40, |seeds| seeds.div_ceil(25));
+    let seeds = number("STAFFROOM_SEEDS").map_or(24, |seeds| seeds.div_ceil(40));
     let (counts, failure) = run_seeds(number("STAFFROOM_FIRST_SEED").unwrap_or(1), seeds, Plan::together);
     report("one record", &counts, failure.as_ref());
     all_happened(&counts, ["edits of one record", "words that stayed"]);

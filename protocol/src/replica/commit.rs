@@ -10,10 +10,11 @@ use crate::fault::Fault;
 use crate::id::{ChangeHash, RecordId, SchoolId, SpaceId};
 use crate::limits;
 use crate::log::{Entry, EntryKind, Header, Payload};
-use crate::record::change::Actor;
+use crate::record::change::{Actor, Change};
 use crate::record::edit;
 use crate::record::field::{Fields, Value};
 use crate::record::kind::{self, Invalid, Kind};
+use crate::record::past::Past;
 use crate::record::{Document, Held, in_force, write_genesis};
 use crate::store::{Read, Store, Table};
 use crate::time::Millis;
@@ -125,6 +126,9 @@ impl<S: Store> Replica<S> {
         fields.retain(|_, value| !value.is_empty());
         fields.insert("kind".to_owned(), Value::Line(kind.name.to_owned()));
         let change = write_genesis(header.actor(), &fields);
+        // What is made here passes the guard before it is signed, like what is sent (§2.3).
+        let fits = Change::read(&change).and_then(|change| Past::default().admit(&change));
+        fits.map_err(|void| EditFault::Document(void.to_string()))?;
         self.sign(header, &draft.author, &change)?;
         Ok(record)
     }

@@ -200,6 +200,36 @@ proptest! {
     }
 }
 
+/// As many lanes of a writer as that, each with a text as long as one may be on top of the genesis alone.
+fn branches(writer: &mut Writer, genesis: &Held, lanes: core::ops::Range<u8>) -> Vec<Held> {
+    let words = "a".repeat(limits::TEXT);
+    let branch = |lane| {
+        writer.has = vec![genesis.clone()];
+        let (header, change) = writer.edit(genesis.entry.header().record, lane, &words, 2).unwrap().unwrap();
+        writer.sign(header, &change)
+    };
+    lanes.map(branch).collect()
+}
+
+#[test]
+fn of_a_record_that_grew_too_large_only_the_owners_changes_count_and_then_only_the_first() {
+    let mut owner = Writer::new(1);
+    let genesis = owner.begin(true);
+    let mut held = vec![genesis.clone()];
+    held.extend(branches(&mut owner, &genesis, 0..1));
+    let others = u8::try_from(2 * limits::RECORD_OPERATIONS / limits::TEXT as u64).unwrap();
+    held.extend(branches(&mut Writer::new(2), &genesis, 0..others));
+    let school = |at: &usize| held[*at].school;
+    let force = in_force(&held);
+    assert!(force.is_too_large());
+    assert_eq!(force.order.iter().map(school).collect::<Vec<_>>(), [owner.school; 2]);
+    // One less of the others', and all count.
+    assert_eq!(in_force(&held[..held.len() - 1]).not, []);
+    held.extend(branches(&mut owner, &genesis, 1..others + 1));
+    let force = in_force(&held);
+    assert_eq!((&force.order[..], force.not.len()), (&[0][..], held.len() - 1));
+}
+
 #[test]
 fn a_record_of_newer_rules_waits_for_a_newer_program() {
     let mut writer = Writer::new(1);

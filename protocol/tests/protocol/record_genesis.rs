@@ -43,6 +43,7 @@ fn resaved(bytes: &[u8]) -> Vec<u8> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
     #[test]
     fn any_fields_survive(fields in any_fields()) {
         survives(&fields);

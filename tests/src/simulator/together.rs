@@ -102,8 +102,10 @@ impl World {
         let node = &mut self.nodes[number];
         let (now, school) = (node.clock(self.now_ms), node.school);
         let Some(replica) = node.replica.as_mut() else { return Ok(()) };
-        let record = replica.create(&draft, now).map_err(|fault| Violation::new("contributors_can_write", fault))?;
-        // Durable at once: without it, nobody could go on.
+        let record = match replica.create(&draft, now) {
+            Ok(record) => record,
+            Err(fault) => return self.refused_write(number, space, &fault),
+        };
         self.flush_soon(number);
         let place = self.place(number, space, next);
         let creation = Some(Creation { space, school, open: true });
