@@ -267,9 +267,9 @@ impl<'a> Saver<'a> {
         let id = outcome.id.map(|id| short(&id)).unwrap_or_default();
         let (title, place) = (one_line(&outcome.title), one_line(&self.to.name()));
         Some(match outcome.outcome {
-            Outcomes::Created => format!("Shared {title:?} as {id}, in {place}. {}", self.to.seen_by()),
-            Outcomes::Updated => format!("Brought {title:?} ({id}) up to date, in {place}. {}", self.to.seen_by()),
-            _ => format!("{title:?} ({id}) is unchanged, in {place}. {}", self.to.seen_by()),
+            Outcomes::Created => format!("Shared \"{title}\" as {id}, in {place}. {}", self.to.seen_by()),
+            Outcomes::Updated => format!("Brought \"{title}\" ({id}) up to date, in {place}. {}", self.to.seen_by()),
+            _ => format!("\"{title}\" ({id}) is unchanged, in {place}. {}", self.to.seen_by()),
         })
     }
 }

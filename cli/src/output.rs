@@ -105,6 +105,11 @@ pub(crate) fn verbatim(text: &str) -> Done {
     Ok(out.flush()?)
 }
 
+/// Whether what is printed goes to a screen, where it may act, rather than to a file or a program.
+pub(crate) fn is_read_by_a_person() -> bool {
+    io::stdout().is_terminal()
+}
+
 /// Whether a person can be asked something.
 pub(crate) fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal()

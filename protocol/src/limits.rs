@@ -37,11 +37,14 @@ pub const REFERENCES: usize = 200;
 pub const SHORT_TITLE: usize = 60;
 /// Operations in one change, counted without expanding runs.
 pub const CHANGE_OPERATIONS: u64 = 200_000;
-/// Operations in the causal past of a change and itself; each change and each actor that it knows of
-/// weigh as so many more (`CHANGE_WEIGHT`, 1), so that a record of tiny changes is bounded too.
+/// Operations in the causal past of a change and itself; each change, each actor that it knows of, and
+/// its bytes weigh as so many more (`record::past`), so that a record of tiny changes is bounded too.
 pub const RECORD_OPERATIONS: u64 = 1_000_000;
-/// What a change weighs beside its operations: fifty thousand small edits fill a record.
+/// What a change weighs beside its operations and bytes: forty thousand small edits fill a record.
 pub const CHANGE_WEIGHT: u64 = 16;
+/// What a change weighs besides whose hash begins with a zero byte, one in 256: Automerge keeps for each
+/// of them which others came before, so that many would cost it their square in memory.
+pub const FRAGMENT_WEIGHT: u64 = 1_024;
 /// Values that one change puts into one map: a whole collection, which is more than a set or `extra` has.
 pub const MAP_VALUES: u64 = 200;
 /// Fields that one change sets.

@@ -43,7 +43,7 @@ impl Adapt {
             out.note(&format!("warning: {}", one_line(warning)));
         }
         let (title, place, seen) = (one_line(&outcome.title), one_line(&to.name()), to.seen_by());
-        out.remark(&format!("Copied {title:?} as {id}, in {place}. {seen}"))?;
+        out.remark(&format!("Copied \"{title}\" as {id}, in {place}. {seen}"))?;
         out.remark(&format!("To change it: share edit {id}"))
     }
 }

@@ -113,8 +113,8 @@ fn tell(context: &Context, request: Request) -> Done {
     out.json(&outcome)?;
     let (title, id) = (one_line(&outcome.title), outcome.id.map(|id| short(&id)).unwrap_or_default());
     out.remark(&match outcome.outcome {
-        Outcomes::Updated => format!("Changed {title:?} ({id})."),
-        _ => format!("{title:?} ({id}) says that already; nothing changed."),
+        Outcomes::Updated => format!("Changed \"{title}\" ({id})."),
+        _ => format!("\"{title}\" ({id}) says that already; nothing changed."),
     })
 }
 

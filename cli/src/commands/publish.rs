@@ -192,14 +192,14 @@ impl Publish {
         let title = one_line(&title(&record.summary));
         let here = one_line(&record.summary.space.name);
         if to.own || record.summary.space.id == to.space.id {
-            return Err(Failure::new(Code::Refused, format!("{title:?} is in {} already", to.name()))
+            return Err(Failure::new(Code::Refused, format!("\"{title}\" is in {} already", to.name()))
                 .hint("say which cluster it goes to: --to NAME; share cluster list shows them")
                 .into());
         }
         if here != "school" || !is_own(&mut client, &record.summary.space.id)? {
             return Err(Failure::new(
                 Code::Refused,
-                format!("{title:?} is in {here} already, where others can see it"),
+                format!("\"{title}\" is in {here} already, where others can see it"),
             )
             .hint("only what is in our own space becomes a cluster's record this way")
             .into());

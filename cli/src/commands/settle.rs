@@ -74,8 +74,8 @@ impl Settle {
         let (title, id) = (one_line(&title(&history.summary)), short(&history.summary.id));
         let told = format!("{}: {}", label(kind, &name), shown(kind, &name, &value));
         context.out.remark(&match outcome.outcome {
-            Outcomes::Updated => format!("Settled {title:?} ({id}). {told}"),
-            _ => format!("{title:?} ({id}) says that already; nothing changed."),
+            Outcomes::Updated => format!("Settled \"{title}\" ({id}). {told}"),
+            _ => format!("\"{title}\" ({id}) says that already; nothing changed."),
         })
     }
 }

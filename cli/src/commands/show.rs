@@ -15,7 +15,7 @@ use staffroom_protocol::record::references;
 use crate::context::Context;
 use crate::failure::{Done, unexpected};
 use crate::history::{self, label, shown};
-use crate::output::{Output, one_line};
+use crate::output::{Output, is_read_by_a_person, one_line, verbatim};
 use crate::record::{self, RecordJson, line, short, title};
 use crate::when;
 
@@ -72,7 +72,8 @@ impl Show {
             return out.json(&self.json(&record, history.as_deref()));
         }
         if self.raw {
-            return out.say(body(&record).unwrap_or_default());
+            let text = body(&record).unwrap_or_default();
+            return if is_read_by_a_person() { out.say(text) } else { verbatim(text) };
         }
         if let (true, Some(history)) = (self.versions, &history) {
             return history::versions(out, history);

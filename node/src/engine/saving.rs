@@ -100,9 +100,13 @@ pub(super) fn edit(
     author: String,
 ) -> Result<Answer, Failure> {
     let id = record(&desk.snapshot()?, asked)?;
-    let card = referred(desk, &id.to_string())?;
+    let mut card = referred(desk, &id.to_string())?;
     let fields = prepare(desk, card.space, &card.kind, fields, &card.fields)?;
     let changed = desk.replica.edit(&Edit { record: id, fields, heads, author }, wall_clock());
+    // What became of it is told under the title that it has now.
+    if let Ok(Some(now)) = Catalogue(&desk.replica.reader()).card(&id) {
+        card = now;
+    }
     edited(&card, changed)
 }
 

@@ -16,7 +16,7 @@
 //! empty, or still behind its `#`, is one that the record does not have. Reading back what was written
 //! gives the same fields; only one line break at the end of the text belongs to the form.
 
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _};
 
 use jiff::tz::TimeZone;
 use staffroom_protocol::record::{
@@ -124,6 +124,9 @@ pub fn from_form(kind: &'static Kind, text: &str) -> Result<Fields, Refusal> {
 /// The same, with the zone that dates without one are in.
 pub fn from_form_in(kind: &'static Kind, text: &str, school: &TimeZone) -> Result<Fields, Refusal> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    // An editor that ends lines in another way has done so everywhere.
+    let windows = text.lines().next().is_some_and(|line| text[line.len()..].starts_with("\r\n"));
+    let text = &if windows { Cow::Owned(text.replace("\r\n", "\n")) } else { Cow::Borrowed(text) };
     let starts = text.lines().next().is_some_and(|line| line.trim_end() == "---");
     let front = front_matter::read(FORM, text)?;
     if !starts || front.body.len() == text.len() {
@@ -144,7 +147,7 @@ pub fn from_form_in(kind: &'static Kind, text: &str, school: &TimeZone) -> Resul
         })?;
         read.insert(key.clone(), value);
     }
-    let body = front.body.strip_suffix("\r\n").or_else(|| front.body.strip_suffix('\n')).unwrap_or(front.body);
+    let body = front.body.strip_suffix('\n').unwrap_or(front.body);
     match kind.body {
         Some(name) => drop(read.insert(name.to_owned(), Value::Text(body.to_owned()))),
         None if body.trim().is_empty() => {}

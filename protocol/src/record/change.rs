@@ -19,6 +19,7 @@ mod blocks;
 mod bounds;
 mod columns;
 mod leb;
+mod replaced;
 mod shape;
 mod void;
 

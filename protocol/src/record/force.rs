@@ -88,6 +88,9 @@ pub fn in_force(held: &[Held]) -> InForce {
     let mut result = InForce::default();
     // Those of everyone who may write; if they are too many, the owner's; if those are, the first.
     for (round, counted) in counts.iter().enumerate() {
+        if round == 1 && !open {
+            continue;
+        }
         let mut judged = Judged::default();
         for (place, h) in held.iter().enumerate() {
             let verdict = if first.rules > limits::RULES {

@@ -112,6 +112,10 @@ pub fn back_to(now: &Fields, then: &Fields) -> Fields {
         edits.insert(name.clone(), value.emptied());
     }
     edits.remove("kind");
+    // What had no state yet stays in the one that it is in.
+    if edits.get("state").is_some_and(Value::is_empty) {
+        edits.remove("state");
+    }
     edits
 }
 

@@ -224,6 +224,11 @@ pub fn check_edit(kind: &'static Kind, fields: &Fields) -> Result<(), Invalid> {
     fields.iter().try_for_each(|(name, value)| {
         let needed = kind.needs.iter().find(|needed| *needed == name);
         needed.map_or(Ok(()), |name| check_needed(kind, name, Some(value)))?;
+        // Where a kind has states, a record stays in one of them.
+        if name == "state" && value.is_empty() && !kind.states.is_empty() {
+            let (value, offered) = (String::new(), kind.states.join(", "));
+            return Err(Invalid::NotOffered { field: name.clone(), value, offered });
+        }
         check_field(kind, name, value)
     })
 }
@@ -241,6 +246,7 @@ pub fn check_field(kind: &'static Kind, name: &str, value: &Value) -> Result<(),
         if is > most { Err(Invalid::TooLong { field: owned(), is, most, unit }) } else { Ok(()) }
     };
     match (field.field_type, value) {
+        (FieldType::Number, Value::Line(line)) if line.is_empty() => Ok(()),
         (FieldType::Text, Value::Text(text)) => at_most(text.len(), limits::TEXT, "bytes"),
         (FieldType::Number, Value::Number(_)) => Ok(()),
         (FieldType::Set, Value::Set(members)) => {

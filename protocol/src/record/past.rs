@@ -34,6 +34,8 @@ struct Known {
     deps: Vec<ChangeHash>,
     /// Its causal past and itself.
     clock: Clock,
+    /// Its actor, and its number among that one's changes.
+    own: (u32, u32),
     last_op: u64,
 }
 
@@ -98,17 +100,21 @@ impl Past {
     /// Takes a change in if it fits its causal past; what it builds on must be in here.
     pub fn admit(&mut self, change: &Change<'_>) -> Result<(), Void> {
         let header = change.header();
-        let (before, highest) = self.before(header)?;
+        let deps = self.deps(header)?;
+        // First what costs least.
+        let highest = deps.iter().map(|dep| dep.last_op).max().unwrap_or(0);
         if header.start_op != highest + 1 {
             return Err(Void::Start { seq: header.seq, start_op: header.start_op });
         }
         let actor = self.actors.get(&header.actor()).copied();
+        let before = before(&deps, actor)?;
         let own = actor.and_then(|actor| before.get(&actor)).copied().unwrap_or(0);
-        // Each change of an actor descends from the one before it; and there is one with each number.
+        // Each change of an actor descends from the one before it. There is one with each number, or who
+        // calls has let two pass (§2.2).
         if header.seq != u64::from(own) + 1 || self.count_all(&header.actor()) != own {
             return Err(Void::Start { seq: header.seq, start_op: header.start_op });
         }
-        let weight = weight(header, before.len());
+        let weight = weight(change, before.len());
         let past_weight = |(actor, count): (&u32, &u32)| self.link(*actor, *count).map_or(0, |link| link.weight);
         if before.iter().map(past_weight).fold(weight, u64::saturating_add) > limits::RECORD_OPERATIONS {
             return Err(Void::RecordFull);
@@ -118,23 +124,10 @@ impl Past {
         Ok(())
     }
 
-    /// The causal past of a change, and the highest counter in it.
-    fn before(&self, header: &ChangeHeader) -> Result<(Clock, u64), Void> {
-        let (mut clock, mut highest) = (Clock::new(), 0);
-        for dep in &header.deps {
-            let place = self.places.get(dep).ok_or(Void::Missing(*dep))?;
-            let Some(known) = self.changes.get(*place) else { continue };
-            highest = highest.max(known.last_op);
-            if clock.is_empty() {
-                clock.clone_from(&known.clock);
-            } else {
-                for (actor, theirs) in &known.clock {
-                    let ours = clock.entry(*actor).or_insert(0);
-                    *ours = (*ours).max(*theirs);
-                }
-            }
-        }
-        Ok((clock, highest))
+    /// What a change builds on.
+    fn deps(&self, header: &ChangeHeader) -> Result<Vec<&Known>, Void> {
+        let known = |dep| self.places.get(dep).and_then(|place| self.changes.get(*place)).ok_or(Void::Missing(*dep));
+        header.deps.iter().map(known).collect()
     }
 
     fn take_in(&mut self, header: &ChangeHeader, mut clock: Clock, made: Vec<fit::Made<'_>>, weight: u64) {
@@ -143,7 +136,9 @@ impl Past {
         if actor == next {
             self.chains.push(Chain { links: Vec::new(), spans: Spans::default() });
         }
-        *clock.entry(actor).or_insert(0) += 1;
+        let seq = clock.entry(actor).or_insert(0);
+        *seq += 1;
+        let own = (actor, *seq);
         if let Some(chain) = self.chains.get_mut(actor as usize) {
             let before = chain.links.last().map_or(0, |link| link.weight);
             chain.links.push(Link { last_op: header.last_op(), weight: before + weight });
@@ -159,7 +154,7 @@ impl Past {
         }
         self.heads.insert(header.hash);
         self.places.insert(header.hash, self.changes.len());
-        let known = Known { hash: header.hash, deps: header.deps.clone(), clock, last_op: header.last_op() };
+        let known = Known { hash: header.hash, deps: header.deps.clone(), clock, own, last_op: header.last_op() };
         self.changes.push(known);
     }
 
@@ -168,10 +163,42 @@ impl Past {
     }
 }
 
+/// The causal past of a change by `author` that builds on these: none may be in the past of another but
+/// the author's own last change, which Automerge names beside the heads.
+fn before(deps: &[&Known], author: Option<u32>) -> Result<Clock, Void> {
+    if let [dep] = deps {
+        return Ok(dep.clock.clone());
+    }
+    // One of two of the same actor is in the past of the other; so there are no more than actors.
+    let actors: BTreeSet<u32> = deps.iter().map(|dep| dep.own.0).collect();
+    if actors.len() < deps.len() {
+        return Err(Void::Dependencies);
+    }
+    let mut clock = Clock::new();
+    for (dep, (actor, count)) in deps.iter().flat_map(|dep| dep.clock.iter().map(move |entry| (dep, entry))) {
+        // Without the dependencies themselves, which must not be in what they have before them.
+        let count = if *actor == dep.own.0 { *count - 1 } else { *count };
+        let highest = clock.entry(*actor).or_insert(0);
+        *highest = count.max(*highest);
+    }
+    for (actor, count) in deps.iter().map(|dep| dep.own) {
+        let highest = clock.entry(actor).or_insert(0);
+        if *highest >= count && Some(actor) != author {
+            return Err(Void::Dependencies);
+        }
+        *highest = count.max(*highest);
+    }
+    Ok(clock)
+}
+
 /// What a change weighs against [`limits::RECORD_OPERATIONS`]: its operations, a fixed sum for the change
-/// itself, and one for each actor of its causal past, so that what a node must remember is bounded too.
-fn weight(header: &ChangeHeader, actors: usize) -> u64 {
-    header.operations + limits::CHANGE_WEIGHT + actors as u64
+/// itself, one for each actor of its causal past and one for 16 of its bytes, so that what a node must read
+/// and remember is bounded too.
+fn weight(change: &Change<'_>, actors: usize) -> u64 {
+    let header = change.header();
+    // Automerge keeps for such a change which others are before it.
+    let kept = if header.hash.0.first() == Some(&0) { limits::FRAGMENT_WEIGHT } else { 0 };
+    header.operations + limits::CHANGE_WEIGHT + actors as u64 + change.bytes().len() as u64 / 16 + kept
 }
 
 fn count(length: usize) -> u32 {

@@ -163,17 +163,20 @@ impl<S: Store> Replica<S> {
         if owner != self.school() && !row.open {
             return Err(EditFault::NotOwner(owner));
         }
-        let held = record::read_held(&self.reader(), &row)?;
-        let force = in_force(&held);
-        let document = self.document(row.space, edit.record, &force, &held);
-        let mut document = document.map_err(|fault| EditFault::Document(fault.to_string()))?;
-        let kind = document.fields().get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let kind = Kind::named(&kind).ok_or(EditFault::UnknownKind(kind))?;
+        let kind = Kind::named(&card.kind).ok_or(EditFault::UnknownKind(card.kind))?;
         // Only what is set here is checked: a field that a newer program knows locks nobody out.
         kind::check_edit(kind, &edit.fields)?;
         if edit.heads.as_ref().is_some_and(Vec::is_empty) {
             return Err(EditFault::Document("it was read at no heads".to_owned()));
         }
+        let held = record::read_held(&self.reader(), &row)?;
+        let force = in_force(&held);
+        if force.is_too_large() && owner != self.school() {
+            let why = "it has grown too large, and only the school that made it may change it now";
+            return Err(EditFault::Document(why.to_owned()));
+        }
+        let document = self.document(row.space, edit.record, &force, &held);
+        let mut document = document.map_err(|fault| EditFault::Document(fault.to_string()))?;
         let (writer, _) = self.next_place(row.space)?;
         let change_seq = |lane: u8| {
             let ours = |h: &&Held| h.entry.header().writer == writer && h.entry.header().lane == lane;

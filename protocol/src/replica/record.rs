@@ -1,6 +1,6 @@
 //! What an entry means for its record: the part of a batch that is cache.
 
-use super::rows::{Place, RecordRow, join_ids, read_entry, split_ids};
+use super::rows::{Place, RecordRow, join_ids, read_entry, read_header, split_ids};
 use super::{Notice, Replica};
 use crate::fault::Fault;
 use crate::hash;
@@ -53,8 +53,9 @@ impl<S: Store> Replica<S> {
     }
     /// Stages what the records are that several entries of the batch are about.
     pub(super) fn freshen(&mut self) -> Result<(), Fault> {
-        for (space, record) in core::mem::take(&mut self.stale) {
+        while let Some((space, record)) = self.stale.first().copied() {
             self.restage_record(space, record)?;
+            self.stale.remove(&(space, record));
         }
         Ok(())
     }
@@ -137,7 +138,8 @@ impl<S: Store> Replica<S> {
         held: &[Held],
     ) -> Result<Document, LocalFault> {
         match self.documents.take(space, record) {
-            Some(kept) => kept.brought_up(force, held),
+            // What fails step by step may still be merged at once.
+            Some(kept) => kept.brought_up(force, held).or_else(|_| Document::of_record(force, held)),
             None => Document::of_record(force, held),
         }
     }
@@ -217,9 +219,13 @@ impl<S: Store> Replica<S> {
     }
 }
 
-/// The entries held about a record.
+/// The entries held about a record; without their payloads where they cannot be in force, whatever they say.
 pub(crate) fn read_held<R: Read>(store: &R, row: &RecordRow) -> Result<Vec<Held>, Fault> {
-    let read = |(place, school): &(Place, SchoolId)| Ok(Held { entry: read_entry(store, *place)?, school: *school });
+    let read = |(place, school): &(Place, SchoolId)| {
+        let counts = row.owner.is_some_and(|owner| row.open || owner == *school);
+        let entry = if counts { read_entry(store, *place) } else { read_header(store, *place) };
+        Ok(Held { entry: entry?, school: *school })
+    };
     row.entries.iter().map(read).collect()
 }
 

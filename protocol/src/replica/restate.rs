@@ -237,12 +237,17 @@ impl<S: Store> Replica<S> {
         record: RecordId,
         entries: &[&Verified],
     ) -> Result<Option<(Option<bool>, Words)>, Fault> {
-        let row = self.reader().get(Table::Records, &join_ids(&id.0, &record.0))?;
-        let held = row.map(|row| read_held(&self.reader(), &RecordRow::read(&row)?)).transpose()?.unwrap_or_default();
         let school = self.school();
+        let genesis = entries.iter().find(|entry| entry.header().kind == EntryKind::Genesis);
+        let row = self.reader().get(Table::Records, &join_ids(&id.0, &record.0))?;
+        let row = row.map(|row| RecordRow::read(&row)).transpose()?.map(|row| match genesis {
+            // What others wrote on top of it is read as if it were still held.
+            Some(genesis) => RecordRow { owner: Some(school), open: genesis.header().flags & 1 == 1, ..row },
+            None => row,
+        });
+        let held = row.map(|row| read_held(&self.reader(), &row)).transpose()?.unwrap_or_default();
         let aside = entries.iter().map(|entry| Held { entry: (*entry).clone(), school });
         let both: Vec<Held> = aside.chain(held).collect();
-        let genesis = entries.iter().find(|entry| entry.header().kind == EntryKind::Genesis);
         let Some(genesis) = genesis else {
             return Ok(changed_by(record, &both, |at, _| at < entries.len()).map(|words| (None, words)));
         };

@@ -121,6 +121,12 @@ pub(crate) fn read_entry<R: Read>(store: &R, place: Place) -> Result<Verified, F
     Verified::from_own_store(&signed, payload)
 }
 
+/// Reads an entry that is held, without its payload.
+pub(crate) fn read_header<R: Read>(store: &R, place: Place) -> Result<Verified, Fault> {
+    let signed = store.get(Table::Headers, &place.key())?.ok_or(Fault::Store("an entry is gone".to_owned()))?;
+    Verified::from_own_store(&signed, None)
+}
+
 /// A store with what is staged on top of it.
 pub struct Overlay<'a, S> {
     pub(super) staged: &'a Batch,

@@ -3,11 +3,12 @@
 
 use std::io::Write;
 
-use crate::crafted::{ACTOR, maps_in_a_list, orphan, unsigned};
+use crate::crafted::{ACTOR, edit, maps_in_a_list, orphan, unsigned};
 use crate::support::{edits, line, text};
 use staffroom_protocol::{
     limits,
     record::{
+        Document,
         change::{Change, Void},
         past::Past,
         write_genesis,
@@ -78,4 +79,31 @@ fn more_than_a_field_may_hold_is_refused_whoever_made_it() {
     let set = |count: usize| staffroom_protocol::record::field::Value::set((0..count).map(|n| n.to_string()));
     assert_eq!(refused([("kind", line("note")), ("tags", set(limits::REFERENCES))]), Ok(()));
     assert!(matches!(refused([("kind", line("note")), ("tags", set(limits::REFERENCES + 1))]), Err(Void::TooMuch(_))));
+}
+
+#[test]
+fn a_parent_beside_its_own_parent_is_void() {
+    let genesis = write_genesis(ACTOR, &edits([("kind", line("note")), ("body", text("some words"))]));
+    let first = edit(&genesis);
+    let mut document = Document::build([&genesis[..], &first]).unwrap();
+    let second = document.edit([9; 16], None, &edits([("title", line("Words"))])).unwrap().unwrap();
+    let past = || {
+        let mut past = Past::default();
+        past.admit(&Change::read(&genesis).unwrap()).unwrap();
+        past.admit(&Change::read(&first).unwrap()).unwrap();
+        past
+    };
+    assert_eq!(past().admit(&Change::read(&second).unwrap()), Ok(()));
+    let mut told = automerge::Change::from_bytes(second).unwrap().decode();
+    told.deps.push(automerge::Change::from_bytes(genesis.clone()).unwrap().hash());
+    told.deps.sort_unstable();
+    let both = automerge::Change::from(told).raw_bytes().to_vec();
+    assert_eq!(past().admit(&Change::read(&both).unwrap()), Err(Void::Dependencies));
+}
+
+#[test]
+fn no_key_is_longer_than_a_line() {
+    let long = "k".repeat(limits::LINE + 1);
+    let fields = [("kind".to_owned(), line("note")), (long, line("x"))].into();
+    assert!(matches!(Change::read(&write_genesis(ACTOR, &fields)), Err(Void::TooMuch(_))));
 }

@@ -2,7 +2,7 @@
 
 use automerge::{
     ExpandedChange,
-    legacy::{ElementId, Key, ObjectId},
+    legacy::{ElementId, Key, ObjectId, OpType},
 };
 use serde_json::{Value as Json, json};
 use staffroom_protocol::record::{change::Change, field::Fields, past::Past, write_genesis};
@@ -43,6 +43,15 @@ fn changes() {
                 let op = &mut change.operations[0];
                 (op.obj, op.key, op.insert) = (ObjectId::Root, Key::Map("body".into()), false);
                 op.pred = vec![named(4)].into();
+            }),
+        ),
+        (
+            "an element deleted twice",
+            told(&|change| {
+                let mut op = change.operations[0].clone();
+                (op.key, op.insert) = (Key::Seq(ElementId::Id(named(2))), false);
+                (op.action, op.pred) = (OpType::Delete, vec![named(2)].into());
+                change.operations = vec![op.clone(), op];
             }),
         ),
         ("a packed change", {

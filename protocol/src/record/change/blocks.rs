@@ -208,6 +208,8 @@ impl<'a> Blocks<'a> {
 
         let first = self.counter;
         let keys = match (key_text, key_actor, key_line) {
+            // No longer one is compared with others, which may be as many as there are operations.
+            (Some(text), None, None) if text.len() > limits::LINE => return Err(Void::TooMuch(first)),
             (Some(text), None, None) => Keys::Text(text),
             (None, None, Some(Line { first: 0, step })) => {
                 count = if step == 0 { count } else { 1 };

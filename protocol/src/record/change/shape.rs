@@ -20,6 +20,7 @@ use super::{
     Action, ChangeHeader, Key, Object, ObjectKind, OperationId, Void,
     blocks::{Block, Blocks, Keys, ValueType},
     bounds::Bounds,
+    replaced::Replaced,
 };
 
 /// Neighbouring operations of this change that each made an object of the same kind.
@@ -44,6 +45,7 @@ pub(super) fn check(header: &ChangeHeader, mut blocks: Blocks<'_>) -> Result<u64
         made: Vec::new(),
         inserted: Vec::new(),
         written: BTreeMap::new(),
+        replaced: Replaced::default(),
     };
     let mut operations = 0;
     let mut bounds = Bounds::default();
@@ -65,6 +67,7 @@ struct Shape<'h, 'a> {
     inserted: Vec<Inserted>,
     /// The last operation of this change at each key that it has written.
     written: BTreeMap<(Object, &'a str), u64>,
+    replaced: Replaced,
 }
 
 impl<'a> Shape<'_, 'a> {
@@ -109,7 +112,7 @@ impl<'a> Shape<'_, 'a> {
                 }
                 no_value(block)?;
                 self.elements(block)?;
-                replaces_its_elements(block)
+                self.replaces_its_elements(block)
             }
             (Action::Set, true, Keys::Head | Keys::Elements { .. }) => {
                 on(ObjectKind::Text)?;
@@ -177,6 +180,9 @@ impl<'a> Shape<'_, 'a> {
             for id in predecessors {
                 let ascends = before.is_none_or(|before| self.order(before) < self.order(id));
                 let inside = self.reference(id, counter).filter(|_| ascends).ok_or(wrong.clone())?;
+                if !self.replaced.add(id.actor, id.counter, id.counter) {
+                    return Err(wrong);
+                }
                 // Nothing that came before can be in an object that this change makes.
                 if !inside && self.is_inside(block.object) {
                     return Err(wrong);
@@ -248,6 +254,29 @@ impl<'a> Shape<'_, 'a> {
         if there { Ok(()) } else { Err(wrong) }
     }
 
+    /// Elements are never overwritten, so a deletion replaces the insertion and nothing else.
+    fn replaces_its_elements(&mut self, block: &Block<'_>) -> Result<(), Void> {
+        let wrong = |row: u64| Void::Predecessors(block.first + row);
+        let Keys::Elements { actor, line } = block.keys else { return Err(wrong(0)) };
+        if block.predecessor_count != 1 {
+            return Err(wrong(0));
+        }
+        let mut predecessors = block.predecessors();
+        for row in 0..block.count {
+            let id = predecessors.try_next()?.ok_or(wrong(row))?;
+            if block.key(row) != Key::Element(id) {
+                return Err(wrong(row));
+            }
+        }
+        let (first, last) = (line.at(0), line.at(block.count - 1));
+        let once = if line.step.unsigned_abs() == 1 {
+            self.replaced.add(actor, first.min(last), first.max(last))
+        } else {
+            (0..block.count).map(|row| line.at(row)).all(|counter| self.replaced.add(actor, counter, counter))
+        };
+        if once { Ok(()) } else { Err(wrong(0)) }
+    }
+
     /// Whether all these operations of this change have inserted an element into the object.
     fn are_inserted(&self, object: Object, low: u64, high: u64) -> bool {
         let mut at = low;
@@ -263,22 +292,6 @@ impl<'a> Shape<'_, 'a> {
         }
         at > high
     }
-}
-
-/// Elements are never overwritten, so a deletion replaces the insertion and nothing else.
-fn replaces_its_elements(block: &Block<'_>) -> Result<(), Void> {
-    let wrong = |row: u64| Void::Predecessors(block.first + row);
-    if block.predecessor_count != 1 {
-        return Err(wrong(0));
-    }
-    let mut predecessors = block.predecessors();
-    for row in 0..block.count {
-        let id = predecessors.try_next()?.ok_or(wrong(row))?;
-        if block.key(row) != Key::Element(id) {
-            return Err(wrong(row));
-        }
-    }
-    Ok(())
 }
 
 fn no_value(block: &Block<'_>) -> Result<(), Void> {

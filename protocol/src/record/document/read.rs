@@ -133,6 +133,9 @@ fn single(doc: &impl ReadDoc, stands: &Stands) -> Result<Option<Value>, Automerg
     })
 }
 
+/// How many values of a conflict are told.
+const ALTERNATIVES: usize = 20;
+
 /// The different values at a key whose first is single; empty ones are no alternative.
 fn alternatives(doc: &impl ReadDoc, stands: &[Stands]) -> Result<Vec<Value>, AutomergeError> {
     let mut different: Vec<Value> = Vec::new();
@@ -141,6 +144,8 @@ fn alternatives(doc: &impl ReadDoc, stands: &[Stands]) -> Result<Vec<Value>, Aut
     }
     for (place, stands) in stands.iter().enumerate() {
         match single(doc, stands)? {
+            // More than a screen of them helps nobody to choose, and costs the square of their number.
+            _ if different.len() == ALTERNATIVES => break,
             Some(value) if !value.is_empty() && !different.contains(&value) => different.push(value),
             None if place == 0 => break,
             _ => {}

@@ -8,6 +8,7 @@ use automerge::{
 };
 
 use super::words;
+use crate::limits;
 use crate::record::{
     document::{Stands, blobs, objects, standing, union},
     field::{BlobRef, Value},
@@ -15,6 +16,10 @@ use crate::record::{
 };
 
 type Done = Result<(), AutomergeError>;
+
+/// A text longer than this, characters, which several made so long together, is replaced as a whole: one
+/// change has not the operations to delete it.
+const LONGEST: u64 = limits::CHANGE_OPERATIONS / 2;
 
 /// Sets a field where it does not hold that value already.
 pub(super) fn set(tx: &mut Transaction<'_>, field: &str, value: &Value) -> Done {
@@ -24,8 +29,8 @@ pub(super) fn set(tx: &mut Transaction<'_>, field: &str, value: &Value) -> Done 
         Value::Line(line) if matches!(shows, Some(Stands::Line(shown)) if shown == line) => Ok(()),
         Value::Number(number) if matches!(shows, Some(Stands::Number(shown)) if shown == number) => Ok(()),
         Value::Text(text) => match objects(&stands, ObjType::Text).first() {
-            Some(object) => set_text(tx, object, text),
-            None => put_single(tx, field, value, &stands),
+            Some(object) if tx.length(object) as u64 <= LONGEST => set_text(tx, object, text),
+            _ => put_single(tx, field, value, &stands),
         },
         Value::Line(_) | Value::Number(_) => put_single(tx, field, value, &stands),
         Value::Set(members) => {
@@ -168,11 +173,7 @@ fn set_blobs(tx: &mut Transaction<'_>, lists: &[&ObjId], wanted: &[BlobRef]) -> 
     let old: Vec<usize> = there.iter().map(|(_, _, blob)| numbers[blob]).collect();
     let new: Vec<usize> = wanted.iter().map(|blob| numbers[blob]).collect();
     // From the end, so that the indices before stay true.
-    for difference in similar::capture_diff_slices(similar::Algorithm::Myers, &old, &new).iter().rev() {
-        let (tag, old, new) = difference.as_tag_tuple();
-        if tag == similar::DiffTag::Equal {
-            continue;
-        }
+    for (old, new) in words::changed(&old, &new).into_iter().rev() {
         for (list, index, _) in there[old.clone()].iter().rev() {
             tx.delete(*list, *index)?;
         }

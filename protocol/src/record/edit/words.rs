@@ -1,15 +1,15 @@
-//! The difference of two texts by words, bounded by work rather than by a clock.
+//! The difference of two texts by words.
 //!
-//! First by lines, then by words within the lines that differ: a change of a few words in a long
-//! text costs little. Where a stretch has changed so much that the best difference would be dear,
-//! it is replaced as a whole, which reads no worse.
+//! By a library whose work is bounded whatever the texts are. Words that changed with nothing but a space
+//! or a mark between them are one stretch: a rewritten sentence is replaced as one, and does not mingle
+//! word by word with what somebody else makes of it at the same time.
 
-use core::ops::Range;
+use core::{hash::Hash, ops::Range};
 
-use similar::{Algorithm, DiffTag, capture_diff_slices};
+use imara_diff::{Algorithm, Diff, InternedInput};
 
-/// The largest product of lengths that a difference is computed for: some ten milliseconds.
-const WORK: usize = 1 << 21;
+/// How many pieces that are no words may lie between two changes of one stretch.
+const GAP: usize = 3;
 
 /// A stretch of the old text, in characters, and what replaces it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,53 +21,34 @@ pub(in crate::record) struct Splice<'a> {
 
 /// What turns `old` into `new`, in order; all places are those of `old`.
 pub(in crate::record) fn difference<'a>(old: &str, new: &'a str) -> Vec<Splice<'a>> {
-    let (old_lines, new_lines) = (Tokens::lines(old), Tokens::lines(new));
-    let mut splices = Vec::new();
-    let mut at = Place::default();
-    for (lines, replacement) in changed(&old_lines, &new_lines) {
-        let (old_part, new_part) = (old_lines.text(&lines), new_lines.text(&replacement));
-        let start = old_lines.start(lines.start);
-        let (old_words, new_words) = (Tokens::words(old_part), Tokens::words(new_part));
-        for (words, replacement) in changed(&old_words, &new_words) {
-            let deleted = old_words.text(&words);
-            splices.push(Splice {
-                at: at.advance(old, start + old_words.start(words.start)),
-                delete: deleted.chars().count(),
-                insert: new_words.text(&replacement),
-            });
+    let (old_words, new_words) = (Tokens::words(old), Tokens::words(new));
+    let mut stretches: Vec<(Range<usize>, Range<usize>)> = Vec::new();
+    for (words, replacement) in changed(&old_words.pieces, &new_words.pieces) {
+        match stretches.last_mut() {
+            Some((last, last_new)) if old_words.are_marks(last.end..words.start) => {
+                (last.end, last_new.end) = (words.end, replacement.end);
+            }
+            _ => stretches.push((words, replacement)),
         }
     }
-    splices
+    let mut at = Place::default();
+    let splice = |(words, replacement): (Range<usize>, Range<usize>)| Splice {
+        at: at.advance(old, old_words.start(words.start)),
+        delete: old_words.text(&words).chars().count(),
+        insert: new_words.text(&replacement),
+    };
+    stretches.into_iter().map(splice).collect()
 }
 
-/// The stretches in which two texts differ, by their tokens.
-fn changed(old: &Tokens<'_>, new: &Tokens<'_>) -> Vec<(Range<usize>, Range<usize>)> {
-    let (old, new) = (&old.pieces[..], &new.pieces[..]);
-    let start = old.iter().zip(new).take_while(|(a, b)| a == b).count();
-    let same_end = old[start..].iter().rev().zip(new[start..].iter().rev()).take_while(|(a, b)| a == b).count();
-    let (old_end, new_end) = (old.len() - same_end, new.len() - same_end);
-    let (old_part, new_part) = (&old[start..old_end], &new[start..new_end]);
-    if old_part.is_empty() && new_part.is_empty() {
-        return Vec::new();
-    }
-    if old_part.len().saturating_mul(new_part.len()) > WORK {
-        return vec![(start..old_end, start..new_end)];
-    }
-    let mut stretches: Vec<(Range<usize>, Range<usize>)> = Vec::new();
-    for difference in capture_diff_slices(Algorithm::Myers, old_part, new_part) {
-        let (tag, old, new) = difference.as_tag_tuple();
-        let (old, new) = (old.start + start..old.end + start, new.start + start..new.end + start);
-        match stretches.last_mut() {
-            _ if tag == DiffTag::Equal => {}
-            // A deletion and an insertion side by side are one replacement.
-            Some((last_old, last_new)) if last_old.end == old.start && last_new.end == new.start => {
-                last_old.end = old.end;
-                last_new.end = new.end;
-            }
-            _ => stretches.push((old, new)),
-        }
-    }
-    stretches
+/// The stretches in which two sequences differ.
+pub(super) fn changed<T: Copy + Default + Eq + Hash>(old: &[T], new: &[T]) -> Vec<(Range<usize>, Range<usize>)> {
+    let mut input = InternedInput::default();
+    input.update_before(old.iter().copied());
+    input.update_after(new.iter().copied());
+    let mut diff = Diff::compute(Algorithm::Histogram, &input);
+    diff.postprocess_no_heuristic(&input);
+    let range = |range: Range<u32>| range.start as usize..range.end as usize;
+    diff.hunks().map(|hunk| (range(hunk.before), range(hunk.after))).collect()
 }
 
 /// A text cut into pieces that together are the whole.
@@ -79,9 +60,6 @@ struct Tokens<'a> {
 }
 
 impl<'a> Tokens<'a> {
-    fn lines(text: &'a str) -> Self {
-        Self::of(text, text.split_inclusive('\n').collect())
-    }
     /// Words, and what is between them character by character.
     fn words(text: &'a str) -> Self {
         let mut pieces = Vec::new();
@@ -109,6 +87,11 @@ impl<'a> Tokens<'a> {
             starts.push(end);
         }
         Self { text, pieces, starts }
+    }
+    /// Whether these are few, and none of them is a word.
+    fn are_marks(&self, tokens: Range<usize>) -> bool {
+        let is_mark = |piece: &&str| !piece.contains(char::is_alphanumeric);
+        tokens.len() <= GAP && self.pieces[tokens].iter().all(is_mark)
     }
     fn start(&self, token: usize) -> usize {
         self.starts[token]
@@ -158,10 +141,31 @@ mod tests {
     }
 
     #[test]
+    fn neighbours_are_one_splice_and_words_further_off_are_not() {
+        let splices =
+            difference("We meet on Monday, at 4pm in the hall.", "We meet on Friday, in my 5pm lesson in the gym.");
+        let [meet, hall] = &splices[..] else { panic!("{splices:?}") };
+        assert_eq!((meet.at, meet.insert), (11, "Friday, in my 5pm lesson"));
+        assert_eq!(hall.insert, "gym");
+    }
+
+    #[test]
     fn a_rewritten_long_text_is_replaced_as_a_whole() {
         let (old, new) = ("a b ".repeat(8_000), "c.d.".repeat(8_000));
         let splices = difference(&old, &new);
         assert_eq!(splices.len(), 1);
+        assert_eq!(apply(&old, &splices), new);
+    }
+
+    #[test]
+    fn many_changes_in_a_long_text_are_many_splices() {
+        // Whoever changes other words of it at the same time must not find theirs doubled.
+        let word = |n: usize, of: usize| if n % 20 == of { format!("CHANGED{n}") } else { format!("word{}", n % 800) };
+        let text =
+            |of: usize| (0..9_000).map(|n| word(n, of) + if n % 50 == 49 { "\n" } else { " " }).collect::<String>();
+        let (old, new) = (text(99), text(7));
+        let splices = difference(&old, &new);
+        assert_eq!(splices.len(), 450);
         assert_eq!(apply(&old, &splices), new);
     }
 
