@@ -4,7 +4,7 @@ use clap::Args;
 use comfy_table::{ContentArrangement, Table, presets};
 use staffroom_node::api::{Answer, Code, Failure, Filter, Request, Summary};
 use staffroom_node::exchange::date;
-use staffroom_protocol::record::kind::{KINDS, Kind};
+use staffroom_protocol::record::kind::{self, KINDS, Kind};
 
 use crate::client::Client;
 use crate::context::Context;
@@ -150,13 +150,21 @@ fn table(records: &[Summary], letters: usize) -> String {
         table.add_row([
             id[..letters].to_owned(),
             one_line(&record.kind),
-            cut(record::line(record, "title"), title_room),
+            titled(record, title_room),
             cut(&record.school.name, school_room),
             when::changed(record.updated, &now),
         ]);
     }
     let text = table.to_string();
     text.lines().map(|line| line.trim_end().trim_start_matches(' ')).collect::<Vec<_>>().join("\n")
+}
+
+/// The title, with the state where that is one to know before opening it.
+fn titled(record: &Summary, room: usize) -> String {
+    let state = record::line(record, "state");
+    let marks = ["draft", "scheduled", "cancelled", "superseded"].contains(&state) || kind::is_taken_back(state);
+    let mark = if marks { format!(" ({state})") } else { String::new() };
+    cut(record::line(record, "title"), room.saturating_sub(mark.len())) + &mark
 }
 
 /// A text on one line, shortened where it does not fit.

@@ -18,14 +18,16 @@ use crate::when;
 
 /// End a conflict: choose between values that were written at the same time
 #[derive(Args)]
-#[command(after_help = "Examples:\n  share settle k3v9xq start\n  share settle k3v9xq start --take 2\n  \
+#[command(
+    after_help = "Examples:\n  share settle k3v9xq\n  share settle k3v9xq start\n  share settle k3v9xq start --take 2\n  \
     share settle k3v9xq start \"24 June 2026 4pm\"\n\n\
-    Without a value, the values are listed with who wrote each; the exit code is 5 while they differ.")]
+    Without a value, the values are listed with who wrote each; the exit code is 5 while they differ."
+)]
 pub(crate) struct Settle {
     /// The record's id; the first letters will do
     id: String,
-    /// The field, such as title, state or start
-    field: String,
+    /// The field, such as title, state or start; without it, all that is in conflict is listed
+    field: Option<String>,
     /// What is to stand: one of the values, or another
     #[arg(allow_hyphen_values = true)]
     value: Option<String>,
@@ -43,12 +45,16 @@ impl Settle {
         let Answer::History(history) = client.ask(Request::History { id: self.id.clone() })? else {
             return Err(unexpected().into());
         };
-        let field = self.field.replace('-', "_");
-        let name = field.clone();
         let kind = Kind::named(&history.summary.kind);
+        let Some(asked) = &self.field else { return list_all(context, &history) };
+        let field = match asked.replace('-', "_") {
+            body if body == "body" => kind.and_then(|kind| kind.body).map_or(body, str::to_owned),
+            other => other,
+        };
+        let name = field.clone();
         if let Some(kind) = kind.filter(|kind| kind.field(&field).is_none()) {
             let names = history.conflicts.keys().map(|name| name.replace('_', "-")).collect::<Vec<_>>().join(", ");
-            let failure = usage(format!("a {} has no field {:?}", kind.name, self.field));
+            let failure = usage(format!("a {} has no field {asked:?}", kind.name));
             let hint = if names.is_empty() {
                 "nothing of it is in conflict".to_owned()
             } else {
@@ -58,12 +64,15 @@ impl Settle {
         }
         let alternatives = history.conflicts.get(&field).map(Vec::as_slice).unwrap_or_default();
         let value = match (&self.value, self.take) {
-            (None, None) => return list(context, &history, &field, alternatives),
+            (None, None) => {
+                list_json(context, &history, &field, alternatives)?;
+                return list(context, &history, &field, alternatives);
+            }
             (None, Some(number)) => {
                 let taken = number.checked_sub(1).and_then(|place| alternatives.get(place));
                 taken.map(|taken| taken.value.clone()).ok_or_else(|| {
-                    usage(format!("there is no value number {number} of {}", self.field))
-                        .hint(format!("share settle {} {} lists them", self.id, self.field))
+                    usage(format!("there is no value number {number} of {asked}"))
+                        .hint(format!("share settle {} {asked} lists them", self.id))
                 })?
             }
             (Some(text), _) => chosen(context, kind, &field, text, alternatives)?,
@@ -107,15 +116,41 @@ fn chosen(
     Ok(values.get(field).cloned().ok_or_else(unknown)?)
 }
 
-fn list(context: &Context, history: &History, field: &str, alternatives: &[Alternative]) -> Done {
-    let (out, kind) = (&context.out, Kind::named(&history.summary.kind));
+/// Every field in conflict, with its values.
+fn list_all(context: &Context, history: &History) -> Done {
+    let kind = Kind::named(&history.summary.kind);
+    let value = |field: &str, known: &Alternative| value_to_json(kind, field, &known.value);
+    let values = |(field, all): (&String, &Vec<Alternative>)| {
+        (field.clone(), all.iter().map(|known| value(field, known)).collect::<Json>())
+    };
+    let conflicts: Json = history.conflicts.iter().map(values).collect::<serde_json::Map<_, _>>().into();
+    context.out.json(&json!({ "id": history.summary.id, "conflicts": conflicts }))?;
+    if history.conflicts.is_empty() {
+        return context.out.say("Nothing of it is in conflict.");
+    }
+    let mut ended = Ok(());
+    for (field, alternatives) in &history.conflicts {
+        ended = list(context, history, field, alternatives);
+        if !matches!(ended, Ok(()) | Err(Ended::With(_))) {
+            break;
+        }
+    }
+    ended
+}
+
+fn list_json(context: &Context, history: &History, field: &str, alternatives: &[Alternative]) -> Done {
+    let kind = Kind::named(&history.summary.kind);
     let value = |known: &Alternative| -> Json {
         let mut json = known.version.as_ref().map_or_else(|| json!({}), version_json);
         json["value"] = value_to_json(kind, field, &known.value);
         json
     };
     let values: Vec<Json> = alternatives.iter().map(value).collect();
-    out.json(&json!({ "id": history.summary.id, "field": field, "values": values }))?;
+    context.out.json(&json!({ "id": history.summary.id, "field": field, "values": values }))
+}
+
+fn list(context: &Context, history: &History, field: &str, alternatives: &[Alternative]) -> Done {
+    let (out, kind) = (&context.out, Kind::named(&history.summary.kind));
     let name = label(kind, field);
     if alternatives.is_empty() {
         return out.say(&format!("{name} has one value; there is nothing to choose."));

@@ -9,7 +9,7 @@ use staffroom_node::api::{Answer, History, Record, Request, Summary};
 use staffroom_node::exchange::json::value_to_json;
 use staffroom_protocol::id::RecordId;
 use staffroom_protocol::record::field::{FieldType, Value};
-use staffroom_protocol::record::kind::Kind;
+use staffroom_protocol::record::kind::{self, Kind};
 use staffroom_protocol::record::references;
 
 use crate::context::Context;
@@ -97,7 +97,7 @@ impl Show {
             (field.clone(), all.iter().map(|value| value_to_json(kind, field, value)).collect::<Json>())
         };
         let conflicts = record.conflicts.iter().map(values);
-        let about_this = record.about_this.iter().map(record::json).collect();
+        let about_this = stands(&record.about_this).map(record::json).collect();
         let changes = |asked: bool| history.filter(|_| asked).map(|all| history::json(all, self.history));
         let (versions, history) = (changes(self.versions), changes(self.history));
         FullJson {
@@ -210,10 +210,14 @@ fn listed(record: &Record, label: &str, map: &BTreeMap<String, String>) -> Vec<(
     rows.collect()
 }
 
+/// What its school has not taken back.
+fn stands(all: &[Summary]) -> impl Iterator<Item = &Summary> {
+    all.iter().filter(|other| !kind::is_taken_back(line(other, "state")))
+}
+
 /// What is about the record, a line each; what was taken back is left out.
 fn about_this(out: &Output, record: &Record) -> Done {
-    let taken_back = |other: &&Summary| matches!(line(other, "state"), "withdrawn" | "retracted");
-    let others: Vec<&Summary> = record.about_this.iter().filter(|other| !taken_back(other)).collect();
+    let others: Vec<&Summary> = stands(&record.about_this).collect();
     if others.is_empty() {
         return Ok(());
     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use staffroom_protocol::catalogue::Catalogue;
 use staffroom_protocol::id::{DeviceId, SchoolId, SpaceId};
 use staffroom_protocol::record::field::Value;
+use staffroom_protocol::record::kind;
 use staffroom_protocol::record::{Card, Fields, View};
 use staffroom_protocol::replica::Space;
 use staffroom_protocol::store::{Read as _, Table};
@@ -221,7 +222,10 @@ fn matches(desk: &Desk, snapshot: &Snapshot, filter: &Filter, card: &Card) -> bo
         named.name.to_lowercase() == wanted.to_lowercase() || named.id.to_string().starts_with(&wanted.to_lowercase())
     });
     let mine = !filter.mine || card.school == desk.replica.school();
+    // What a school took back is listed for itself alone.
+    let sight = filter.mine || !kind::is_taken_back(card.line("state"));
     kind && mine
+        && sight
         && school
         && has("subjects", &filter.subject)
         && has("key_stages", &filter.key_stage)

@@ -211,6 +211,11 @@ pub fn title(kind: &str, fields: &Fields) -> String {
     start
 }
 
+/// Whether a record in this state was taken back by its school: out of sight, though not out of existence.
+pub fn is_taken_back(state: &str) -> bool {
+    matches!(state, "withdrawn" | "retracted")
+}
+
 /// Checks the fields of a record that a person makes or edits here, before anything is signed.
 ///
 /// Empty values are allowed and mean that the field is not set.

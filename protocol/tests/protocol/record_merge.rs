@@ -209,6 +209,27 @@ fn a_long_text_that_was_rewritten_is_an_edit_like_any_other() {
     assert_eq!(build(&[genesis, edit]).fields()["body"], text(&new));
 }
 
+#[test]
+fn many_words_of_a_long_text_changed_on_both_sides_are_each_there_once() {
+    // Every twentieth word, others at each side, fifty words a line.
+    let word = |n: usize, of: usize, who: &str| match n % 20 {
+        m if m == of => format!("{who}{n}"),
+        _ => format!("word{}", n % 700),
+    };
+    let written = |of: usize, who: &str| {
+        let words = (0..6_000).map(|n| word(n, of, who) + if n % 50 == 49 { "\n" } else { " " });
+        words.collect::<String>()
+    };
+    let genesis = write_genesis(actor(0, 0), &edits([("kind", line("note")), ("body", text(&written(99, "")))]));
+    let (mut here, mut there) = (alone(&genesis), alone(&genesis));
+    let ours = here.edit(actor(1, 0), None, &edits([("body", text(&written(3, "ours")))])).unwrap().unwrap();
+    let theirs = there.edit(actor(2, 0), None, &edits([("body", text(&written(13, "theirs")))])).unwrap().unwrap();
+    let merged = build(&[genesis, ours, theirs]);
+    let body = merged.fields()["body"].as_str().unwrap();
+    let expected = (0..6_000).map(|n| if n % 20 == 3 { word(n, 3, "ours") } else { word(n, 13, "theirs") });
+    assert!(body.split_whitespace().eq(expected), "{} words", body.split_whitespace().count());
+}
+
 /// What a school does.
 #[derive(Debug, Clone)]
 enum Act {
