@@ -194,7 +194,7 @@ fn text(asked: &str) -> Done<String> {
         let failure = Failure::new(Code::NotFound, format!("{asked}: there is no such file"));
         return Err(failure.hint("--body takes a file, - for standard input, or several words").into());
     }
-    Ok(markdown::decode(what, &bytes)?.into_owned())
+    Ok(markdown::decode(what, &bytes)?.to_owned())
 }
 
 #[cfg(test)]

@@ -181,7 +181,7 @@ impl Plan {
     fn pictures_of(&self, path: &Path) -> Vec<PathBuf> {
         let Ok(bytes) = self.text_of(path) else { return Vec::new() };
         let Ok(text) = markdown::decode("", &bytes) else { return Vec::new() };
-        let body = super::front_matter::read("", &text).map_or(&text[..], |front| front.body);
+        let body = super::front_matter::read("", text).map_or(text, |front| front.body);
         let images = figures::outline(body).images;
         images.iter().filter_map(|image| self.picture(path, image)?.ok()).collect()
     }

@@ -2,8 +2,6 @@
 //!
 //! The body is kept byte for byte, but for a byte order mark and the empty line after front matter.
 
-use std::borrow::Cow;
-
 use staffroom_protocol::{limits, record::field::Value};
 
 use super::{
@@ -26,12 +24,11 @@ pub struct Page {
     pub images: Vec<String>,
 }
 
-/// The text of a file, without a byte order mark, its lines ended as they are everywhere else.
-pub fn decode<'a>(what: &str, bytes: &'a [u8]) -> Result<Cow<'a, str>, Refusal> {
+/// The text of a file, without a byte order mark.
+pub fn decode<'a>(what: &str, bytes: &'a [u8]) -> Result<&'a str, Refusal> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = std::str::from_utf8(bytes).ok().filter(|text| !text.contains('\0'));
-    let text = text.ok_or_else(|| Refusal::new(what, Reason::NotText))?;
-    Ok(if text.contains("\r\n") { Cow::Owned(text.replace("\r\n", "\n")) } else { Cow::Borrowed(text) })
+    text.ok_or_else(|| Refusal::new(what, Reason::NotText))
 }
 
 /// Reads a Markdown text.
@@ -48,8 +45,7 @@ pub fn read(name: &str, source: &str, bytes: &[u8], options: &Options) -> Result
         return too_long(bytes.len());
     }
     let school = options.time_zone()?;
-    let text = decode(what, bytes)?;
-    let front = front_matter::read(what, &text)?;
+    let front = front_matter::read(what, decode(what, bytes)?)?;
     if front.body.len() > limits::TEXT {
         return too_long(front.body.len());
     }
