@@ -31,7 +31,7 @@ fn any_line() -> impl Strategy<Value = String> {
 fn any_value(kind: &'static Kind, name: &'static str) -> BoxedStrategy<Value> {
     let field = kind.field(name).expect("a field");
     match field.field_type {
-        FieldType::Text => "([a-z#>*-]|---\n|\r\n|\n|\\PC){1,40}".prop_map(Value::Text).boxed(),
+        FieldType::Text => "([a-z#>*-]|---\n|\r\n|\r|\n|\\PC){1,40}".prop_map(Value::Text).boxed(),
         FieldType::Number => any::<i64>().prop_map(Value::Number).boxed(),
         FieldType::Set => vec(any_line(), 1..5).prop_map(Value::set).boxed(),
         FieldType::Date => (1970..2100_u16, 1..=12_u8, 1..=28_u8, 0..24_u8)
@@ -129,6 +129,18 @@ fn a_form_that_is_broken_says_what_to_do() {
     assert_eq!(date.to_string(), "the form: start cannot be \"soon\": it must be a date");
     assert!(date.hints[0].contains("2025-06-24 16:00"));
     assert_eq!(refusal("---\nsummary: A\n---\n").to_string(), "the form: an event needs a title");
+}
+
+#[test]
+fn a_text_that_ends_in_half_a_line_break_comes_back_whole() {
+    let form = "---\ntitle: Half\n---\n# Half\r";
+    let fields = from_form(kind("resource"), form).expect("read");
+    assert_eq!(fields["body"], Value::Text("# Half\r".to_owned()));
+    assert_eq!(from_form(kind("resource"), &to_form(kind("resource"), &fields)), Ok(fields.clone()));
+    // An editor that ends its lines in another way changes nothing but that.
+    let windows = "---\r\ntitle: Half\r\n---\r\n# Half\r\n\r\nMore\r\n";
+    let fields = from_form(kind("resource"), windows).expect("read");
+    assert_eq!(fields["body"], Value::Text("# Half\n\nMore".to_owned()));
 }
 
 proptest! {
