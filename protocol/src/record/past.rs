@@ -92,7 +92,7 @@ impl Past {
         let chain = self.actors.get(actor).and_then(|actor| self.chains.get(*actor as usize));
         chain.map_or(0, |chain| count(chain.links.len()))
     }
-    /// What a node must remember of all changes together, counted as [`weight`] does.
+    /// What all changes together weigh (§7): more than what a node must remember of them.
     pub fn weight(&self) -> u64 {
         self.weight
     }
