@@ -79,6 +79,10 @@ impl Show {
             return history::versions(out, history);
         }
         heading(out, &record)?;
+        if let Some(version) = &self.at {
+            let id = short(&record.summary.id);
+            out.say(&format!("What follows is how it was after change {version}; share show {id} shows it as it is."))?;
+        }
         fields(out, &record)?;
         if let Some(body) = body(&record).filter(|body| !body.is_empty()) {
             out.say(&format!("\n{}", body.trim_end()))?;
