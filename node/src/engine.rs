@@ -246,6 +246,7 @@ fn run(mut desk: desk::Desk, mut queue: mpsc::Receiver<Command>) {
             let _ = answer.send(());
             return;
         }
+        desk.expect_change();
     }
 }
 

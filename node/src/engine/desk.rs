@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use staffroom_protocol::Replica;
 use staffroom_protocol::fault::Fault;
-use staffroom_protocol::id::TicketId;
+use staffroom_protocol::id::{RecordId, TicketId};
 use staffroom_protocol::replica::Notice;
 use staffroom_protocol::sync::Input;
 use staffroom_protocol::time::Millis;
@@ -37,6 +37,8 @@ pub(super) struct Desk {
     pub(super) decided: Vec<TicketId>,
     /// When scheduled tips are looked for again.
     pub(super) next_look: Millis,
+    /// The record that was shown last and that nobody has got ready for yet.
+    pub(super) opened: Option<RecordId>,
 }
 
 impl Desk {
@@ -60,6 +62,14 @@ impl Desk {
             until_decided: Vec::new(),
             decided: Vec::new(),
             next_look: Millis(0),
+            opened: None,
+        }
+    }
+
+    /// What was shown may be edited next: gets ready for it once everybody has their answers.
+    pub(super) fn expect_change(&mut self) {
+        if let Some(Err(fault)) = self.opened.take().map(|record| self.replica.expect_change(&record)) {
+            tracing::warn!(%fault, "not ready for an edit");
         }
     }
 

@@ -14,7 +14,9 @@ pub(super) fn answer(desk: &mut Desk, request: Request) -> Result<Answer, Failur
         Request::List(filter) => lookup::list(desk, &filter).map(Answer::List),
         Request::Count(filter) => lookup::count(desk, &filter).map(Answer::Count),
         Request::Show { id, at } => {
-            lookup::show(desk, &id, at.as_deref()).map(|record| Answer::Record(Box::new(record)))
+            let record = lookup::show(desk, &id, at.as_deref())?;
+            desk.opened = Some(record.summary.id);
+            Ok(Answer::Record(Box::new(record)))
         }
         Request::History { id } => history::history(desk, &id).map(|history| Answer::History(Box::new(history))),
         Request::BackTo { id, version, author } => history::back_to(desk, &id, &version, author),

@@ -147,6 +147,24 @@ impl<S: Store> Replica<S> {
         self.change(&edit, now, |document, actor| document.settle(actor, field, value))
     }
 
+    /// Gets ready for a change of a record that somebody has opened: builds its document, which takes a
+    /// while where the text is long, so that saving need not.
+    pub fn expect_change(&mut self, record: &RecordId) -> Result<(), Fault> {
+        self.freshen()?;
+        let Some(card) = Catalogue(&self.reader()).card(record)? else { return Ok(()) };
+        let Some(row) = self.reader().get(Table::Records, &join_ids(&card.space.0, &record.0))? else { return Ok(()) };
+        let row = RecordRow::read(&row)?;
+        if row.open || row.owner == Some(self.school()) {
+            let held = record::read_held(&self.reader(), &row)?;
+            let force = in_force(&held);
+            // Where that fails, the edit will say so.
+            if let Ok(document) = self.document(row.space, *record, &force, &held) {
+                self.documents.keep(row.space, *record, document);
+            }
+        }
+        Ok(())
+    }
+
     fn change(
         &mut self,
         edit: &Edit,

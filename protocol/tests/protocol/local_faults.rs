@@ -60,3 +60,19 @@ fn a_library_that_fails_takes_one_record_from_its_editors_and_nothing_else() {
         assert_eq!(merged.card.local_fault, None);
     }
 }
+
+#[test]
+fn getting_ready_for_an_edit_changes_nothing_whatever_the_library_does() {
+    let (mut hill, _, space) = pair();
+    let record = share(&mut hill, space, "Fractions as division");
+    let before = shown(&hill, record);
+    for fault in [None, Some(Planted::LibraryFails)] {
+        plant_for_simulation(fault);
+        assert_eq!(hill.expect_change(&record), Ok(()));
+        assert_eq!(hill.expect_change(&RecordId([9; 32])), Ok(()));
+        assert!(!hill.is_staged());
+        assert_eq!(shown(&hill, record), before);
+    }
+    plant_for_simulation(None);
+    assert_eq!(hill.edit(&change(record, "Cut it in three."), Millis(3)), Ok(true));
+}
