@@ -7,7 +7,8 @@
 use std::io;
 
 use staffroom_node::api::{Code, Failure};
-use staffroom_node::exchange::Refusal;
+use staffroom_node::exchange::{Reason, Refusal};
+use staffroom_protocol::record::kind::Invalid;
 
 /// Why a command ended before its end, or did not do all of it.
 #[derive(Debug)]
@@ -45,6 +46,12 @@ impl From<io::Error> for Ended {
         }
         Failure::new(Code::Failed, format!("the output cannot be written: {error}")).into()
     }
+}
+
+/// Fields that a record cannot have, with what can be done about them.
+pub(crate) fn invalid(invalid: Invalid) -> Failure {
+    let told = usage(invalid.to_string());
+    Reason::from(invalid).hints().into_iter().fold(told, Failure::hint)
 }
 
 /// Wrong usage: exit code 2.

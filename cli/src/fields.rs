@@ -16,7 +16,7 @@ use staffroom_protocol::record::field::{Field, FieldType, Value};
 use staffroom_protocol::record::kind::{Kind, check_field};
 use staffroom_protocol::record::{Fields, references};
 
-use crate::failure::{Done, usage};
+use crate::failure::{Done, invalid, usage};
 
 /// What was given: field → values, `body` for the main text.
 pub(crate) type Given = BTreeMap<&'static str, Vec<String>>;
@@ -137,7 +137,7 @@ pub(crate) fn values(kind: &'static Kind, given: &Given, zone: &TimeZone) -> Don
     }
     staffroom_node::exchange::tidy(&mut fields);
     for (name, value) in &fields {
-        check_field(kind, name, value).map_err(|invalid| usage(invalid.to_string()))?;
+        check_field(kind, name, value).map_err(invalid)?;
     }
     Ok(fields)
 }

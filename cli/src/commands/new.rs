@@ -10,7 +10,7 @@ use super::Editors;
 use crate::batch::{Destination, Item, Saver};
 use crate::client::Client;
 use crate::context::Context;
-use crate::failure::{Done, unexpected, usage};
+use crate::failure::{Done, invalid, unexpected, usage};
 use crate::fields::{self, Given};
 use crate::{editor, when};
 
@@ -126,7 +126,10 @@ fn settle(kind: &'static Kind, fields: &mut Fields) -> Done {
     {
         return Err(usage("it ends before it starts").hint("look at --start and --end").into());
     }
-    check(kind, fields).map_err(|invalid| usage(invalid.to_string()).hint(example(kind)).into())
+    check(kind, fields).map_err(|wrong| {
+        let told = invalid(wrong);
+        if told.hints.is_empty() { told.hint(example(kind)) } else { told }.into()
+    })
 }
 
 /// What is about a record goes where that record is, unless somebody says otherwise.

@@ -16,6 +16,7 @@ use super::names::{failed, record, space, space_name};
 use super::scheduled::{self, SCHEDULED};
 use super::wall_clock;
 use crate::api::{Answer, Code, Done, Failure, NewRecord, Outcome};
+use crate::exchange::Reason;
 
 /// Makes records, or brings those from the same sources up to date.
 pub(super) fn save(desk: &mut Desk, to: Option<&str>, records: Vec<NewRecord>) -> Result<Answer, Failure> {
@@ -119,9 +120,11 @@ pub(super) fn edited(card: &Card, changed: Result<bool, EditFault>) -> Result<An
             Failure::new(Code::Refused, format!("record {short} belongs to another school: {fault}"))
                 .hint(format!("share adapt {short}"))
         }
-        EditFault::Invalid(_) | EditFault::UnknownKind(_) | EditFault::TooLarge { .. } => {
-            Failure::new(Code::Usage, fault.to_string())
+        EditFault::Invalid(invalid) => {
+            let told = Failure::new(Code::Usage, invalid.to_string());
+            Reason::from(invalid).hints().into_iter().fold(told, Failure::hint)
         }
+        EditFault::UnknownKind(_) | EditFault::TooLarge { .. } => Failure::new(Code::Usage, fault.to_string()),
         EditFault::NoSuchRecord => Failure::new(Code::NotFound, fault.to_string()),
         EditFault::Document(_) | EditFault::NoLane => Failure::new(Code::Failed, fault.to_string()),
         EditFault::Refused(fault) => failed(fault),

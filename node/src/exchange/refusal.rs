@@ -141,7 +141,8 @@ impl From<Invalid> for Reason {
 }
 
 impl Reason {
-    fn hints(&self) -> Vec<String> {
+    /// What a person can do about it; nothing where the reason says all.
+    pub fn hints(&self) -> Vec<String> {
         let hint = match self {
             Self::NotText => "Save it as UTF-8, or attach it to a record as a file",
             Self::TooLong { .. } => TOO_LONG,
