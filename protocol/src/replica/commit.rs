@@ -19,6 +19,10 @@ use crate::record::{Document, Held, in_force, write_genesis};
 use crate::store::{Read, Store, Table};
 use crate::time::Millis;
 
+/// The weight from which a record's document takes longer to build than anybody wants to wait for: some
+/// ten milliseconds.
+const LONG: u64 = 8_192;
+
 /// A record to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Draft {
@@ -157,8 +161,10 @@ impl<S: Store> Replica<S> {
         if row.open || row.owner == Some(self.school()) {
             let held = record::read_held(&self.reader(), &row)?;
             let force = in_force(&held);
-            // Where that fails, the edit will say so.
-            if let Ok(document) = self.document(row.space, *record, &force, &held) {
+            // A short one is built when it is saved: to look at a record costs no document. Where it fails,
+            // the edit will say so.
+            let is_long = force.past.weight() > LONG;
+            if is_long && let Ok(document) = self.document(row.space, *record, &force, &held) {
                 self.documents.keep(row.space, *record, document);
             }
         }

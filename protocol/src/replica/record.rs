@@ -94,6 +94,9 @@ impl<S: Store> Replica<S> {
             unmerged.push(split_ids(key)?);
             Ok(true)
         })?;
+        if unmerged.is_empty() {
+            return Ok(());
+        }
         for (space, record) in unmerged {
             self.restage_record(SpaceId(space), RecordId(record))?;
         }

@@ -64,7 +64,11 @@ fn a_library_that_fails_takes_one_record_from_its_editors_and_nothing_else() {
 #[test]
 fn getting_ready_for_an_edit_changes_nothing_whatever_the_library_does() {
     let (mut hill, _, space) = pair();
-    let record = share(&mut hill, space, "Fractions as division");
+    let body = text(&"Cut it in two. ".repeat(1_000));
+    let fields = Fields::from([("title".to_owned(), line("Fractions")), ("body".to_owned(), body)]);
+    let (kind, author) = ("note".to_owned(), "Ada Hill".to_owned());
+    let record = hill.create(&Draft { space, kind, fields, author, open: None }, Millis(1)).unwrap();
+    hill.flush().unwrap();
     let before = shown(&hill, record);
     for fault in [None, Some(Planted::LibraryFails)] {
         plant_for_simulation(fault);
