@@ -74,14 +74,7 @@ pub(crate) enum Item {
 impl Item {
     /// A draft that was read.
     pub(crate) fn of(draft: Draft, author: &str, open: Option<bool>) -> Self {
-        let mut warnings = draft.warnings;
-        if !draft.attachments.is_empty() {
-            let names: Vec<&str> = draft.attachments.iter().map(|attachment| attachment.name.as_str()).collect();
-            let number = u64::try_from(names.len()).unwrap_or(u64::MAX);
-            let are = if number == 1 { "is" } else { "are" };
-            let attachments = some(number, "attachment", "attachments");
-            warnings.push(format!("{attachments} {are} not stored yet: {}", names.join(", ")));
-        }
+        let warnings = draft.warnings;
         let record = NewRecord { kind: draft.kind, fields: draft.fields, author: author.to_owned(), open };
         Self::Record(record, warnings)
     }

@@ -41,6 +41,11 @@ impl Client {
             },
         }
     }
+    /// A second connection to the node that runs in this home.
+    pub(crate) fn beside(home: &Home) -> Done<Self> {
+        let connection = Connection::to(&home.socket());
+        Ok(Self::Socket(connection.ok_or_else(|| failed("no node runs here".to_owned()))?))
+    }
     /// Connects to the running node, or runs one.
     pub(crate) fn reaching(home: &Home) -> Done<Self> {
         let node = match Self::of(home)? {

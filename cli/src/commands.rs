@@ -8,6 +8,7 @@ mod decision;
 mod demo;
 mod device;
 mod edit;
+mod get;
 mod import;
 mod init;
 mod invite;
@@ -102,6 +103,7 @@ enum Verb {
     Settle(settle::Settle),
     List(list::List),
     Show(show::Show),
+    Get(get::Get),
     Why(why::Why),
     Status(status::Status),
     Sync(sync::Sync),
@@ -140,6 +142,7 @@ pub(crate) fn run(cli: &Cli) -> Done {
         Verb::Settle(verb) => verb.run(&context),
         Verb::List(verb) => verb.run(&context),
         Verb::Show(verb) => verb.run(&context),
+        Verb::Get(verb) => verb.run(&context),
         Verb::Why(verb) => verb.run(&context),
         Verb::Status(verb) => verb.run(&context),
         Verb::Sync(verb) => verb.run(&context),

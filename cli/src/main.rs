@@ -9,6 +9,7 @@
 //! Names, shapes and exit codes are an interface, described in `docs/guide/commands.md`: they are
 //! changed only by adding.
 
+mod attaching;
 mod batch;
 mod client;
 mod commands;

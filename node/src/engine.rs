@@ -14,11 +14,13 @@ mod deciding;
 mod desk;
 mod devices;
 mod dispatch;
+mod files;
 mod handlers;
 mod history;
 mod links;
 mod lookup;
 mod names;
+mod policy;
 mod profile;
 mod saving;
 mod scheduled;
@@ -38,9 +40,12 @@ use staffroom_protocol::time::Millis;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 pub use devices::DeviceCommand;
+pub use files::{BlobCommand, Want};
 pub use links::{Dialled, LinkId, Partnership};
+pub use policy::Policy;
 
 use crate::api::{Answer, Failure, Request};
+use crate::blobs::Blobs;
 use crate::life::Life;
 use crate::store::{RedbStore, Snapshots};
 
@@ -121,6 +126,8 @@ pub enum Command {
     },
     /// Something about devices of a school.
     Device(DeviceCommand),
+    /// Something about files.
+    Blob(BlobCommand),
     /// The words of a ticket that was redeemed before, where a person has to confirm it.
     Shown(Box<Ticket>, oneshot::Sender<Option<Words>>),
     /// The name of a space.
@@ -156,6 +163,7 @@ pub struct Engine {
     commands: mpsc::Sender<Command>,
     notices: broadcast::Sender<Notice>,
     snapshots: Snapshots,
+    blobs: Blobs,
     device: DeviceId,
 }
 
@@ -165,6 +173,7 @@ impl Engine {
         store: RedbStore,
         me: Local,
         path: PathBuf,
+        (blobs, policy): (Blobs, Policy),
         secrets: &Path,
         seed: [u8; 32],
     ) -> Result<(Self, thread::JoinHandle<()>), Fault> {
@@ -174,10 +183,10 @@ impl Engine {
         let device = replica.device();
         let (commands, queue) = mpsc::channel(QUEUE);
         let (notices, _) = broadcast::channel(1024);
-        let desk = desk::Desk::new(replica, life, snapshots.clone(), path, notices.clone());
+        let desk = desk::Desk::new(replica, life, snapshots.clone(), path, (blobs.clone(), policy), notices.clone());
         let thread = thread::Builder::new().name("engine".to_owned());
         let thread = thread.spawn(move || run(desk, queue)).map_err(|error| Fault::Store(error.to_string()))?;
-        Ok((Self { commands, notices, snapshots, device }, thread))
+        Ok((Self { commands, notices, snapshots, blobs, device }, thread))
     }
     /// This node's device.
     pub fn device(&self) -> DeviceId {
@@ -216,6 +225,10 @@ impl Engine {
         if self.commands.blocking_send(Command::Stop(answer)).is_ok() {
             let _ = answered.blocking_recv();
         }
+    }
+    /// The files of this node.
+    pub fn blobs(&self) -> &Blobs {
+        &self.blobs
     }
     /// What is durable, for readers.
     pub fn snapshots(&self) -> &Snapshots {

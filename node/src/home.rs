@@ -8,8 +8,10 @@
 //! | `secrets/life.key` | the secret of this life of the store (mode 0600) |
 //! | `secrets/signed.json` | how far this store has signed, and on which machine (mode 0600) |
 //! | `store.redb` | everything that is held |
+//! | `blobs/` | files that belong to records, named by their hash |
 //! | `node.sock` | where the running node answers the command line (mode 0600) |
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
@@ -23,6 +25,7 @@ use staffroom_protocol::record::field::Value;
 use staffroom_protocol::replica::{Draft, Local};
 
 use crate::api::{Code, Failure, Named, Secret};
+use crate::blobs::Blobs;
 use crate::engine::wall_clock;
 use crate::life::Life;
 use crate::store::{OpenError, RedbStore};
@@ -63,6 +66,10 @@ pub struct Config {
     pub mdns: bool,
     /// The zone of dates that name none.
     pub zone: String,
+    /// How large a file is fetched before anybody opens it: `all`, `opened`, or a size such as `25 MB`.
+    pub fetch: String,
+    /// The same for some clusters, by name.
+    pub fetch_by_cluster: BTreeMap<String, String>,
     /// The person whose name commands write.
     #[serde(rename = "as")]
     pub author: String,
@@ -74,6 +81,8 @@ impl Default for Config {
             listen: vec!["/ip4/0.0.0.0/tcp/4960".to_owned()],
             mdns: true,
             zone: "Europe/London".to_owned(),
+            fetch: "25 MB".to_owned(),
+            fetch_by_cluster: BTreeMap::new(),
             author: String::new(),
         }
     }
@@ -100,6 +109,10 @@ impl Home {
     /// The file of the store.
     pub fn store_path(&self) -> PathBuf {
         self.0.join("store.redb")
+    }
+    /// The files that belong to records.
+    pub fn blobs(&self) -> Blobs {
+        Blobs::at(self.0.join("blobs"))
     }
     /// The folder of secrets.
     pub(crate) fn secrets(&self) -> PathBuf {

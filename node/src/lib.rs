@@ -12,6 +12,7 @@
 
 pub mod api;
 pub mod backup;
+pub mod blobs;
 pub mod engine;
 pub mod exchange;
 mod home;

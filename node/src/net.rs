@@ -14,6 +14,7 @@
 //! `peer` names devices, `streams` says who may open which stream, `swarm` owns the connections,
 //! `dialler` decides whom to dial when, `sync`, and `join` with `redeem`, `device` and `present` carry the two
 //! protocols as `frame`s,
+//! `blobs` gives and fetches files,
 //! `alive` notices lines that went dead, `roster` holds what all of them look at.
 //!
 //! It promises that a stranger reaches nothing but `/staffroom/join/1`, that whatever a peer sends is
@@ -22,6 +23,7 @@
 
 mod alive;
 mod behaviour;
+mod blobs;
 mod device;
 mod dialler;
 mod frame;
@@ -44,13 +46,14 @@ use std::time::Duration;
 use libp2p::Multiaddr;
 use libp2p::swarm::{Stream, StreamProtocol};
 use staffroom_protocol::charter::{DeviceTicket, Ticket};
-use staffroom_protocol::id::DeviceId;
+use staffroom_protocol::id::{BlobId, DeviceId};
 use staffroom_protocol::identity::{IdentityChain, RecoveryCode};
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use crate::api::{Code, Failure};
-use crate::engine::{Command, Engine, LinkId};
+use crate::engine::{Command, Engine, LinkId, Want};
+use blobs::NotFetched;
 pub use join::Joining;
 use roster::{Line, Roster};
 use streams::NotOpened;
@@ -88,6 +91,7 @@ impl Net {
         let swarm = behaviour::swarm(device_seed, config.mdns, roster.clone())?;
         let (asks, asked) = mpsc::channel(256);
         let (reports, reported) = mpsc::channel(1024);
+        let (fetches, to_fetch) = mpsc::channel(64);
         let (addresses, listen) = watch::channel(Vec::new());
         let shared = Arc::new(Shared {
             engine,
@@ -99,12 +103,16 @@ impl Net {
             refresh: Notify::new(),
             holding: Semaphore::new(redeem::HELD),
             judging: Semaphore::new(1),
+            reached: Notify::new(),
+            fetches,
+            fetching: blobs::Progress::default(),
             stopped: watch::Sender::new(false),
         });
         let mut task = swarm::Task::new(swarm, shared.clone(), asked, reports, addresses);
         task.listen(&config.listen).await?;
         shared.engine.send(Command::Listening(listen.borrow().clone())).await;
         tokio::spawn(task.run());
+        tokio::spawn(blobs::run(shared.clone(), to_fetch));
         tokio::spawn(dialler::run(shared.clone(), reported, listen.clone()));
         Ok(Self { shared, listen })
     }
@@ -129,6 +137,23 @@ impl Net {
     pub async fn recover(&self, from: &str, code: &RecoveryCode) -> Result<IdentityChain, Failure> {
         device::recover(&self.shared, from, code).await
     }
+    /// Fetches a file, whatever its size; what it lacks of it, if some was fetched before.
+    pub async fn fetch(&self, want: Want) -> Result<(), Failure> {
+        let (answer, fetched) = oneshot::channel();
+        let stopping = || Failure::new(Code::Failed, "the node is stopping");
+        self.shared.fetches.send(blobs::Fetch { want, answer }).await.map_err(|_| stopping())?;
+        fetched.await.map_err(|_| stopping())?.map_err(|why| match why {
+            NotFetched::Nobody => Failure::new(Code::Unreachable, format!("this file was not fetched: {why}"))
+                .hint("it is fetched as soon as a partner is reached that has it; share status shows who is"),
+            NotFetched::Disk(_) => Failure::new(Code::Failed, format!("this file was not fetched: {why}"))
+                .hint("look at the free space of the disk; what was fetched so far is kept"),
+            why => Failure::new(Code::Failed, format!("this file was not fetched: {why}")),
+        })
+    }
+    /// How far the fetching of a file is: bytes here, bytes in all.
+    pub fn fetching(&self, blob: &BlobId) -> (u64, u64) {
+        self.shared.fetching.of(blob)
+    }
     /// Ends all connections and stops listening.
     pub async fn stop(&self) {
         self.shared.stopped.send_replace(true);
@@ -148,6 +173,12 @@ struct Shared {
     links: AtomicU64,
     dial_now: Notify,
     refresh: Notify,
+    /// A partner was reached.
+    reached: Notify,
+    /// Files that somebody waits for.
+    fetches: mpsc::Sender<blobs::Fetch>,
+    /// How far files are that are being fetched.
+    fetching: blobs::Progress,
     /// Streams of joiners that wait for a person.
     holding: Semaphore,
     /// Strangers that present a part of a charter: one is judged at a time.

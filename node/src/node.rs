@@ -8,7 +8,7 @@ use std::time::Duration;
 use staffroom_protocol::id::SpaceId;
 
 use crate::api::{Answer, Code, Failure, Named, Request};
-use crate::engine::{Command, Engine};
+use crate::engine::{Command, Engine, Policy, Want};
 use crate::home::{Home, random};
 use crate::net::{Joining, Net, NetConfig, Times};
 use crate::{backup, socket, verify};
@@ -36,7 +36,10 @@ impl Node {
     }
     fn open_as(home: &Home, me: Local) -> Result<Self, Failure> {
         let store = home.open_store()?;
-        let started = Engine::start(store, me, home.store_path(), &home.secrets(), random()?);
+        let config = home.config()?;
+        let policy = Policy::of(&config.fetch, &config.fetch_by_cluster)?;
+        home.blobs().tidy();
+        let started = Engine::start(store, me, home.store_path(), (home.blobs(), policy), &home.secrets(), random()?);
         let (engine, thread) = started.map_err(|fault| {
             Failure::new(Code::Damaged, format!("the store in {} does not open: {fault}", home.path().display()))
                 .hint("share verify shows what is wrong; a backup restores it")
@@ -127,10 +130,27 @@ impl Running {
                 let _ = tokio::time::timeout(Duration::from_millis(wait), in_step).await;
                 self.engine.ask(Request::Status).await
             }
+            Request::Files { id, file, fetch: true } => self.fetch(id, file).await,
+            Request::Fetching { blob } => {
+                let (done, of) = self.net.fetching(&blob);
+                Ok(Answer::Fetching { done, of })
+            }
             Request::Verify { rebuild } => self.beside(move |engine| verify::run(engine, rebuild)).await,
             Request::Backup { path } => self.beside(move |engine| back_up(engine, &path)).await,
             other => self.engine.ask(other).await,
         }
+    }
+
+    /// The files of a record, after those that are not held were fetched.
+    async fn fetch(&self, id: String, file: Option<String>) -> Result<Answer, Failure> {
+        let asked = Request::Files { id, file, fetch: false };
+        let Answer::Files { space, files } = self.engine.ask(asked.clone()).await? else {
+            return Err(Failure::new(Code::Failed, "the node answered something else"));
+        };
+        for file in files.iter().filter(|file| !file.held) {
+            self.net.fetch(Want { space, blob: file.file.id, bytes: file.file.bytes }).await?;
+        }
+        self.engine.ask(asked).await
     }
 
     /// Does something that takes long from a snapshot, on a thread of its own.

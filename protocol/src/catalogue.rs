@@ -1,6 +1,7 @@
 //! Reading what is durable: lists, records, histories. Needs only a [`Read`], so that a snapshot can
 //! be read beside the replica that writes.
 
+mod blobs;
 mod history;
 
 pub use history::{Changed, History, NotInForce};

@@ -3,7 +3,7 @@
 //! A [`Fault`] says who is to blame, so that one bad partner harms only itself: a peer's fault ends
 //! its session or refuses its item; this node's own ends the work. Codes are stable: they travel.
 
-use crate::id::{EntryId, SchoolId, SpaceId, WriterId};
+use crate::id::{BlobId, EntryId, SchoolId, SpaceId, WriterId};
 
 /// Who is to blame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,6 +107,9 @@ pub enum Fault {
     /// A ticket that admits nobody: used, expired, altered, or never issued. Always the same answer.
     #[error("this ticket does not admit anyone")]
     Ticket,
+    /// What came for a blob is not what its name says.
+    #[error("what came for file {0:?} is not that file")]
+    Blob(BlobId),
     /// The store failed: nothing more is acknowledged.
     #[error("the store failed: {0}")]
     Store(String),
@@ -152,6 +155,7 @@ impl Fault {
             Self::TooOften(_) => 19,
             Self::OwnLog(_) => 20,
             Self::Behind => 21,
+            Self::Blob(_) => 22,
         }
     }
 }

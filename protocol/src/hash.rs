@@ -86,6 +86,10 @@ contexts! {
     WRITER = "staffroom 2026 writer key v1";
     /// A joiner's number, from the secret of a store's life and a ticket (§3.9).
     JOIN_NONCE = "staffroom 2026 join nonce v1";
+    /// A chunk of a blob (§5).
+    CHUNK = "staffroom 2026 chunk v1";
+    /// A blob, from its manifest (§5).
+    MANIFEST = "staffroom 2026 manifest v1";
     /// Randomness drawn from a seed.
     ENTROPY = "staffroom 2026 entropy v1";
 }

@@ -27,9 +27,11 @@
 //! replica    where all of it meets    commits, admits; the only writer
 //!    ↓
 //! sync       how it travels           messages, codec, session
+//! blob       files beside it          manifest, transfer
 //! verify     whether it is sound      every chain, signature, hash
 //! ```
 
+pub mod blob;
 mod bytes;
 pub mod catalogue;
 pub mod charter;

@@ -29,6 +29,10 @@ pub const SET: usize = 50;
 pub const SET_MEMBER: usize = 200;
 /// Blobs attached to one record.
 pub const BLOBS: usize = 100;
+/// One blob, bytes (§5): an hour of film.
+pub const BLOB: u64 = 4 << 30;
+/// One chunk of a blob, bytes (§5): large enough that its hash costs nothing, small enough to lose.
+pub const CHUNK: usize = 256 << 10;
 /// Keys kept under `extra`, from front matter that no field takes.
 pub const EXTRA: usize = 50;
 /// Records that one collection names.
@@ -107,3 +111,7 @@ pub const DEVICE_PARTS: u32 = 1_024;
 pub const ADDRESSES: usize = 16;
 /// One address, bytes.
 pub const ADDRESS: usize = 256;
+/// Chunks that one question asks of a partner.
+pub const CHUNKS_ASKED: u32 = 4;
+/// Chunks that one partner is asked for and has not sent: 4 MiB, what a fast line holds.
+pub const CHUNKS_UNDER_WAY: usize = 16;

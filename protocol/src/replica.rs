@@ -5,6 +5,7 @@
 //! If the store fails once, the replica stops writing for good: what is durable is known again only
 //! after it was opened anew (6-promises, rule 1).
 
+mod blobs;
 mod charters;
 mod commit;
 mod cut;
@@ -20,6 +21,8 @@ mod space;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use blobs::Known;
+pub(crate) use blobs::blob_key;
 pub(crate) use charters::read_charters;
 pub use commit::{Draft, Edit, EditFault, Settle};
 pub use cut::End;
@@ -33,7 +36,7 @@ use crate::charter::{Charter, Grown, Missing};
 use crate::entropy::Entropy;
 use crate::fault::Fault;
 use crate::hash;
-use crate::id::{DeviceId, EntryId, RecordId, SchoolId, SpaceId, WriterId};
+use crate::id::{BlobId, DeviceId, EntryId, RecordId, SchoolId, SpaceId, WriterId};
 use crate::identity::{IdentityChain, SecretKey};
 use crate::log::Verified;
 use crate::store::{Batch, Store, Table};
@@ -72,6 +75,10 @@ pub enum Notice {
     Record(SpaceId, RecordId),
     /// Words of ours that a cut took away were set again in this record.
     Restated(SpaceId, RecordId),
+    /// A record of this space shows a blob that is not known there.
+    Wanted(SpaceId),
+    /// A blob is known in a space now.
+    Blob(SpaceId, BlobId),
 }
 
 /// Whether an entry was new.

@@ -60,6 +60,14 @@ pub enum Table {
     Quarantine,
     /// space ‖ record → nothing: what this node could not merge, to be tried again at its next start. A cache.
     Unmerged,
+    /// space ‖ blob → how this node came to know it there (1) and its length (8): what it may serve there.
+    Blobs,
+    /// blob ‖ space ‖ record → nothing: which records show it. A cache.
+    Uses,
+    /// space ‖ blob → its length as a record says it (8): shown by a record and not known there. A cache.
+    Wanted,
+    /// space ‖ blob ‖ school → nothing: which partners said, or showed, that they hold it.
+    Holders,
     /// school → until when this node refuses to talk to it (8), all ones for good.
     Refusals,
     /// ticket → an invitation that this node issued.
@@ -72,7 +80,7 @@ pub enum Table {
 
 impl Table {
     /// All of them.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 30] = [
         Self::Decisions,
         Self::Operations,
         Self::Identities,
@@ -95,13 +103,17 @@ impl Table {
         Self::About,
         Self::Quarantine,
         Self::Unmerged,
+        Self::Blobs,
+        Self::Uses,
+        Self::Wanted,
+        Self::Holders,
         Self::Refusals,
         Self::Invitations,
         Self::DeviceInvitations,
         Self::Joins,
     ];
     /// Those that can be made again from the others.
-    pub const CACHES: [Self; 8] = [
+    pub const CACHES: [Self; 10] = [
         Self::Records,
         Self::Cards,
         Self::Recent,
@@ -110,6 +122,8 @@ impl Table {
         Self::About,
         Self::Quarantine,
         Self::Unmerged,
+        Self::Uses,
+        Self::Wanted,
     ];
     /// Its name on disk, with the version of its layout.
     pub fn name(self) -> &'static str {
@@ -136,6 +150,10 @@ impl Table {
             Self::About => "about-1",
             Self::Quarantine => "quarantine-1",
             Self::Unmerged => "unmerged-1",
+            Self::Blobs => "blobs-1",
+            Self::Uses => "uses-1",
+            Self::Wanted => "wanted-1",
+            Self::Holders => "holders-1",
             Self::Refusals => "refusals-1",
             Self::Invitations => "invitations-1",
             Self::DeviceInvitations => "device-invitations-1",

@@ -4,14 +4,16 @@
 //! while a person was writing.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
-use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use staffroom_node::api::{Answer, Code, Done as Outcomes, Failure, Request};
 use staffroom_node::exchange::form;
 use staffroom_protocol::record::field::{FieldType, Value};
 use staffroom_protocol::record::kind::{KINDS, Kind};
 use staffroom_protocol::record::{Fields, references};
 
+use crate::attaching;
 use crate::context::Context;
 use crate::editor;
 use crate::failure::{Done, unexpected, usage};
@@ -23,6 +25,8 @@ use crate::record::short;
 pub(crate) struct Edit {
     id: String,
     given: Given,
+    attach: Vec<PathBuf>,
+    detach: Vec<String>,
     back_to: Option<String>,
     author: Option<String>,
 }
@@ -33,6 +37,14 @@ impl Args for Edit {
             .about("Change a record, field by field; without values, in your editor")
             .arg(Arg::new("id").value_name("ID").required(true).help("Its id; the first letters will do"))
             .args(fields::flags(KINDS))
+            .arg(attaching::flag())
+            .arg(
+                Arg::new("detach")
+                    .long("detach")
+                    .value_name("FILE")
+                    .action(ArgAction::Append)
+                    .help("A file to take out: its name, or the first letters of its id; may be repeated"),
+            )
             .arg(
                 Arg::new("back_to").long("back-to").value_name("VERSION").help(
                     "Give it the fields back that it had then, as a new change; share show ID --versions lists them",
@@ -46,7 +58,7 @@ impl Args for Edit {
             )
             .after_help(
                 "Examples:\n  share edit k3v9xq --title \"A better title\" --tag starter --tag fractions\n  \
-                 share edit k3v9xq --body page.md\n\n\
+                 share edit k3v9xq --body page.md\n  share edit k3v9xq --attach worksheet.pdf --detach old.pdf\n\n\
                  An empty value removes a field: --summary \"\". Words that are given replace the words of a set.",
             )
     }
@@ -60,6 +72,8 @@ impl FromArgMatches for Edit {
         Ok(Self {
             id: matches.get_one::<String>("id").cloned().unwrap_or_default(),
             given: fields::given(matches, KINDS),
+            attach: attaching::given(matches),
+            detach: matches.get_many("detach").map(|all| all.cloned().collect()).unwrap_or_default(),
             back_to: matches.get_one::<String>("back_to").cloned(),
             author: matches.get_one::<String>("as").cloned(),
         })
@@ -85,20 +99,26 @@ impl Edit {
             Failure::new(Code::Refused, format!("this version does not know the kind {:?}", summary.kind))
                 .hint("a newer version of share can edit it")
         })?;
-        let fields = if self.given.is_empty() {
+        let files = !(self.attach.is_empty() && self.detach.is_empty());
+        let fields = if self.given.is_empty() && !files {
             let example = format!("share edit {} --title \"…\", or --body FILE", self.id);
             editor::edit(context, kind, &summary.fields, &example)?.map(|after| changes(kind, &summary.fields, &after))
         } else {
             Some(fields::values(kind, &self.given, &zone)?)
         };
-        let fields = fields.unwrap_or_default();
+        let mut fields = fields.unwrap_or_default();
+        if files {
+            let before = summary.fields.get(attaching::FIELD);
+            let after = attaching::change(context, kind, before, &self.attach, &self.detach)?;
+            fields.insert(attaching::FIELD.to_owned(), after);
+        }
         let request = Request::Edit { id: summary.id.to_string(), fields, heads: Some(summary.heads.clone()), author };
         // The store is not held while a person writes in an editor.
         tell(context, request)
     }
 
     fn bring_back(&self, context: &Context, version: String, author: String) -> Done {
-        if !self.given.is_empty() {
+        if !(self.given.is_empty() && self.attach.is_empty() && self.detach.is_empty()) {
             let failure = usage("--back-to brings a whole version back, so no field can be given with it");
             return Err(failure.hint("bring it back first, then edit it").into());
         }

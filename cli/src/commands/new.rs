@@ -1,5 +1,7 @@
 //! `share new`: a record, field by field.
 
+use std::path::PathBuf;
+
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, value_parser};
 use staffroom_node::api::{Answer, NewRecord, Request};
 use staffroom_protocol::record::Fields;
@@ -7,6 +9,7 @@ use staffroom_protocol::record::field::Value;
 use staffroom_protocol::record::kind::{Kind, check};
 
 use super::Editors;
+use crate::attaching;
 use crate::batch::{Destination, Item, Saver};
 use crate::client::Client;
 use crate::context::Context;
@@ -18,6 +21,7 @@ use crate::{editor, when};
 pub(crate) struct New {
     kind: &'static Kind,
     given: Given,
+    attach: Vec<PathBuf>,
     to: Option<String>,
     editable_by: Option<Editors>,
     author: Option<String>,
@@ -45,6 +49,7 @@ fn of_kind(kind: &'static Kind) -> Command {
     Command::new(kind.name)
         .about(kind.help)
         .args(fields::flags(&[kind]))
+        .args(attaching::takes_files(kind.name).then(attaching::flag))
         .arg(
             Arg::new("to")
                 .long("to")
@@ -75,6 +80,7 @@ impl FromArgMatches for New {
         Ok(Self {
             kind,
             given: fields::given(matches, &[kind]),
+            attach: attaching::given(matches),
             to: matches.get_one::<String>("to").cloned(),
             editable_by: matches.get_one::<Editors>("editable_by").copied(),
             author: matches.get_one::<String>("as").cloned(),
@@ -89,7 +95,7 @@ impl FromArgMatches for New {
 impl New {
     pub(super) fn run(&self, context: &Context) -> Done {
         let author = context.author(self.author.as_deref())?;
-        let mut fields = if self.given.is_empty() {
+        let mut fields = if self.given.is_empty() && self.attach.is_empty() {
             let example = format!("{}; share new {} --help lists its fields", example(self.kind), self.kind.name);
             match editor::edit(context, self.kind, &Fields::new(), &example)? {
                 Some(fields) => fields,
@@ -101,6 +107,10 @@ impl New {
         fields.retain(|_, value| !value.is_empty());
         settle(self.kind, &mut fields)?;
         let mut client = context.client()?;
+        if !self.attach.is_empty() {
+            let files = attaching::change(context, self.kind, None, &self.attach, &[])?;
+            fields.insert(attaching::FIELD.to_owned(), files);
+        }
         let beside = match &self.to {
             None => where_it_is_about(&mut client, &fields)?,
             Some(_) => None,

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use staffroom_node::api::{Answer, Code, Failure, NewRecord, Request};
 use staffroom_node::exchange::folder::{self, Plan};
-use staffroom_node::exchange::{Options, markdown};
+use staffroom_node::exchange::{Attachment, Draft, Options, Reason, Refusal, markdown};
 use staffroom_protocol::record::adapt::from_draft;
 use staffroom_protocol::record::field::Value;
 
 use super::{Author, Editors};
-use crate::batch::{Destination, Item, Saver, refused, shown, source_under};
+use crate::attaching::{Attacher, attachments, bar};
+use crate::batch::{Destination, Item, Saver, shown, source_under};
 use crate::client::Client;
 use crate::context::Context;
 use crate::failure::{Done, failed, unexpected, usage};
@@ -58,7 +59,7 @@ pub(crate) struct Publish {
     /// Who may edit it; without it notes are open to the cluster, all else to our school
     #[arg(long, value_name = "WHO")]
     editable_by: Option<Editors>,
-    /// A file to attach (attachments come in a later version)
+    /// A file to attach to what is published; may be repeated
     #[arg(long, value_name = "FILE")]
     attach: Vec<PathBuf>,
     /// Read the text from standard input
@@ -70,11 +71,6 @@ pub(crate) struct Publish {
 
 impl Publish {
     pub(super) fn run(&self, context: &Context) -> Done {
-        if !self.attach.is_empty() {
-            return Err(usage("attachments are not stored in this version: --attach comes in a later one")
-                .hint("share the text now, and say in it where the file is")
-                .into());
-        }
         let options = self.options(context)?;
         let author = context.author(self.author.name.as_deref())?;
         if self.from_stdin {
@@ -91,22 +87,36 @@ impl Publish {
         let to = Destination::resolve(&mut client, self.to.as_deref())?;
         let files: usize = plans.iter().map(|(_, plan)| plan.files.len()).sum();
         let mut saver = Saver::new(client, to, &context.out);
-        let bar = context.out.bar(u64::try_from(files).unwrap_or(0), "{bar:30} {pos} of {len} files");
+        if files > 1 && !self.attach.is_empty() {
+            return Err(usage(format!("--attach belongs to one record, and {files} files would be published"))
+                .hint("publish the one it belongs to by itself")
+                .into());
+        }
+        let attached = attachments(&self.attach)?;
+        let bytes = |more: u64| plans.iter().map(|(_, plan)| plan.bytes).fold(more, u64::saturating_add);
+        let bar = bar(context, bytes(attached.iter().map(|file| file.bytes).sum()));
+        let attacher = Attacher::new(context, bar.clone());
         for (given, plan) in &plans {
             for left_out in &plan.left_out {
                 saver.save(vec![Item::unreadable(left_out, "")])?;
             }
             for files in plan.files.chunks(BATCH) {
-                let read = |file: &PathBuf| self.read(given, plan, file, &options, &author);
+                let read = |file: &PathBuf| {
+                    let draft = read(given, plan, file, &options, &attached)?;
+                    let item = self.item(draft, !folder::is_markdown(file), &attacher, &author);
+                    item.map_err(|refusal| Refusal { what: plan.source(file), ..refusal })
+                };
+                let read = |file: &PathBuf| {
+                    read(file).unwrap_or_else(|refusal| Item::unreadable(&refusal, &plan.source(file)))
+                };
                 saver.save(files.iter().map(read).collect())?;
-                bar.inc(u64::try_from(files.len()).unwrap_or(0));
             }
         }
         bar.finish_and_clear();
         if saver.totals.taken() + saver.totals.refused == 0 {
             let names: Vec<String> = self.paths.iter().map(|path| shown(path)).collect();
             return Err(failed(format!("nothing to publish in {}", names.join(", ")))
-                .hint("pages end in .md, .markdown or .txt; hidden files are passed over")
+                .hint("hidden files, and what editors leave behind, are passed over")
                 .into());
         }
         let single = files == 1 && saver.totals.refused == 0;
@@ -136,24 +146,10 @@ impl Publish {
         }
     }
 
-    /// Reads one file, or says why it is refused.
-    fn read(&self, given: &Path, plan: &Plan, file: &Path, options: &Options, author: &str) -> Item {
-        let source = plan.source(file);
-        if !folder::is_markdown(file) {
-            let reason = format!("{source} is not a text; files that are attached come in a later version");
-            return Item::Refused(refused("resource", &markdown::readable(&source), reason));
-        }
-        match folder::read(plan, file, options) {
-            Ok(_) if is_blank(file) => Item::Refused(refused("resource", "", format!("{source}: is empty"))),
-            Ok(mut draft) => {
-                if draft.source() == source {
-                    let under = plan.prefix.as_ref().and_then(|_| source.split_once('/')).map(|(_, under)| under);
-                    draft.fields.insert("source".to_owned(), Value::Line(source_under(given, under)));
-                }
-                Item::of(draft, author, Editors::open(self.editable_by))
-            }
-            Err(refusal) => Item::unreadable(&refusal, &source),
-        }
+    /// A draft, with its files stored. Where the record is nothing but its file, that one is essential.
+    fn item(&self, mut draft: Draft, essential: bool, attacher: &Attacher, author: &str) -> Result<Item, Refusal> {
+        attacher.attach(&mut draft, essential)?;
+        Ok(Item::of(draft, author, Editors::open(self.editable_by)))
     }
 
     fn piped(&self, context: &Context, options: &Options, author: &str) -> Done {
@@ -173,7 +169,11 @@ impl Publish {
         let page = markdown::read("standard input", "", &bytes, options)?;
         let mut client = context.client()?;
         let to = Destination::resolve(&mut client, self.to.as_deref())?;
-        let item = Item::of(page.draft, author, Editors::open(self.editable_by));
+        let attachments = attachments(&self.attach)?;
+        let bar = bar(context, attachments.iter().map(|file| file.bytes).sum());
+        let draft = Draft { attachments, ..page.draft };
+        let item = self.item(draft, true, &Attacher::new(context, bar.clone()), author)?;
+        bar.finish_and_clear();
         let mut saver = Saver::new(client, to, &context.out);
         saver.one(item)
     }
@@ -215,6 +215,21 @@ impl Publish {
 fn is_own(client: &mut Client, space: &staffroom_protocol::id::SpaceId) -> Done<bool> {
     let Answer::Clusters(clusters) = client.ask(Request::Clusters)? else { return Err(unexpected().into()) };
     Ok(!clusters.iter().any(|cluster| cluster.id == *space))
+}
+
+/// Reads one file, or says why it is refused.
+fn read(given: &Path, plan: &Plan, file: &Path, options: &Options, attached: &[Attachment]) -> Result<Draft, Refusal> {
+    let source = plan.source(file);
+    if folder::is_markdown(file) && is_blank(file) {
+        return Err(Refusal::new(source, Reason::Empty));
+    }
+    let mut draft = folder::read(plan, file, options)?;
+    if draft.source() == source {
+        let under = plan.prefix.as_ref().and_then(|_| source.split_once('/')).map(|(_, under)| under);
+        draft.fields.insert("source".to_owned(), Value::Line(source_under(given, under)));
+    }
+    draft.attachments.extend_from_slice(attached);
+    Ok(draft)
 }
 
 /// Whether nothing is written in a file.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use clap::Args;
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
-use staffroom_node::api::{Answer, History, Record, Request, Summary};
+use staffroom_node::api::{Answer, FileInfo, History, Record, Request, Summary};
 use staffroom_node::exchange::json::value_to_json;
 use staffroom_protocol::id::RecordId;
 use staffroom_protocol::record::field::{FieldType, Value};
@@ -15,7 +15,7 @@ use staffroom_protocol::record::references;
 use crate::context::Context;
 use crate::failure::{Done, unexpected};
 use crate::history::{self, label, shown};
-use crate::output::{Output, is_read_by_a_person, one_line, verbatim};
+use crate::output::{Output, and, is_read_by_a_person, one_line, size, verbatim};
 use crate::record::{self, RecordJson, line, short, title};
 use crate::when;
 
@@ -47,7 +47,7 @@ struct FullJson<'a> {
     #[serde(flatten)]
     record: RecordJson<'a>,
     conflicts: Map<String, Json>,
-    blobs: [(); 0],
+    blobs: Vec<Json>,
     about_this: Vec<RecordJson<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     history: Option<Vec<Json>>,
@@ -87,6 +87,7 @@ impl Show {
         if let Some(body) = body(&record).filter(|body| !body.is_empty()) {
             out.say(&format!("\n{}", body.trim_end()))?;
         }
+        files(out, &record)?;
         about_this(out, &record)?;
         if !record.conflicts.is_empty() {
             out.say("")?;
@@ -107,7 +108,7 @@ impl Show {
         FullJson {
             record: record::json(&record.summary),
             conflicts: conflicts.collect(),
-            blobs: [],
+            blobs: record.files.iter().map(file_json).collect(),
             about_this,
             history,
             versions,
@@ -161,7 +162,7 @@ fn fields(out: &Output, record: &Record) -> Done {
     let declared = kind.into_iter().flat_map(|kind| kind.fields().map(|field| field.name));
     let others = summary.fields.keys().map(String::as_str).filter(|name| known(name).is_none());
     let mut rows = Vec::new();
-    for name in declared.chain(others).filter(|name| !["title", "kind", body].contains(name)) {
+    for name in declared.chain(others).filter(|name| !["title", "kind", "attachments", body].contains(name)) {
         let Some(value) = summary.fields.get(name).filter(|value| !value.is_empty()) else { continue };
         let label = label(kind, name);
         let is = |field_type| known(name).is_some_and(|field| field.field_type == field_type);
@@ -217,6 +218,34 @@ fn listed(record: &Record, label: &str, map: &BTreeMap<String, String>) -> Vec<(
 /// What its school has not taken back.
 fn stands(all: &[Summary]) -> impl Iterator<Item = &Summary> {
     all.iter().filter(|other| !kind::is_taken_back(line(other, "state")))
+}
+
+/// A file as scripts read it.
+fn file_json(info: &FileInfo) -> Json {
+    let file = &info.file;
+    serde_json::json!({ "id": file.id, "name": file.name, "bytes": file.bytes, "media_type": file.media_type,
+        "held": info.held, "partners": info.partners })
+}
+
+/// The files, a line each: how long, and where they are.
+fn files(out: &Output, record: &Record) -> Done {
+    if record.files.is_empty() {
+        return Ok(());
+    }
+    out.say("\nFiles")?;
+    for info in &record.files {
+        let schools: Vec<String> = info.partners.iter().map(|school| one_line(&school.name)).collect();
+        let held = match (info.held, &schools[..]) {
+            (true, []) => "held here".to_owned(),
+            (true, _) => format!("held here and at {}", and(&schools)),
+            (false, []) => format!("not fetched yet: share get {}", short(&record.summary.id)),
+            (false, _) => {
+                format!("not fetched yet, held at {}: share get {}", and(&schools), short(&record.summary.id))
+            }
+        };
+        out.say(&format!("  {}  {}  {held}", one_line(&info.file.name), size(info.file.bytes)))?;
+    }
+    Ok(())
 }
 
 /// What is about the record, a line each; what was taken back is left out.

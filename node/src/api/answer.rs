@@ -5,7 +5,8 @@ use staffroom_protocol::charter::Role;
 use staffroom_protocol::id::{SchoolId, SpaceId};
 
 use super::{
-    BackedUp, Cluster, Decided, DecisionInfo, Device, History, Named, Outcome, Record, Sheet, Status, Summary, Verified,
+    BackedUp, Cluster, Decided, DecisionInfo, Device, FileInfo, History, Named, Outcome, Record, Sheet, Status,
+    Summary, Verified,
 };
 
 /// What is answered.
@@ -36,6 +37,20 @@ pub enum Answer {
     Record(Box<Record>),
     /// To [`History`](super::Request::History).
     History(Box<History>),
+    /// To [`Files`](super::Request::Files): the space that the record is in, and its files.
+    Files {
+        /// Where the record is.
+        space: SpaceId,
+        /// Its files.
+        files: Vec<FileInfo>,
+    },
+    /// To [`Fetching`](super::Request::Fetching).
+    Fetching {
+        /// Bytes that are here.
+        done: u64,
+        /// Bytes in all; nought while nothing is fetched.
+        of: u64,
+    },
     /// To [`Invite`](super::Request::Invite).
     Ticket {
         /// The text to hand over.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use staffroom_protocol::id::{ChangeHash, RecordId, SchoolId, SpaceId};
 use staffroom_protocol::record::Fields;
-use staffroom_protocol::record::field::Value;
+use staffroom_protocol::record::field::{BlobRef, Value};
 use std::collections::BTreeMap;
 
 use super::Named;
@@ -109,6 +109,8 @@ pub struct Record {
     pub history: Vec<Version>,
     /// What is about it, in the same space: comments and the like, the first made first.
     pub about_this: Vec<Summary>,
+    /// The files that belong to it.
+    pub files: Vec<FileInfo>,
     /// The titles of the records that it names, as far as they are here.
     pub titles: BTreeMap<String, String>,
     /// Why what is shown may be behind what is held.
@@ -130,4 +132,15 @@ pub struct Version {
     pub at: u64,
     /// Whether it began the record.
     pub genesis: bool,
+}
+
+/// A file that belongs to a record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileInfo {
+    /// Its name, length and media type, as the record says them.
+    pub file: BlobRef,
+    /// Whether it is held here, and may be opened.
+    pub held: bool,
+    /// The partners that were found to hold it.
+    pub partners: Vec<Named<SchoolId>>,
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use staffroom_protocol::charter::Role;
-use staffroom_protocol::id::ChangeHash;
+use staffroom_protocol::id::{BlobId, ChangeHash};
 use staffroom_protocol::record::field::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -84,6 +84,20 @@ pub enum Request {
     History {
         /// Its id, shortened or not.
         id: String,
+    },
+    /// The files of a record, fetched where they are not held; progress is asked for with [`Self::Fetching`].
+    Files {
+        /// The record's id, shortened or not.
+        id: String,
+        /// A file's name or the start of its id; nothing: all of them.
+        file: Option<String>,
+        /// Whether to fetch what is not held, which needs the network.
+        fetch: bool,
+    },
+    /// How far the fetching of a file is.
+    Fetching {
+        /// The file.
+        blob: BlobId,
     },
     /// Issues a ticket.
     Invite {

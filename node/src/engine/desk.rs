@@ -12,8 +12,9 @@ use tokio::sync::{broadcast, oneshot};
 
 use super::links::Links;
 use super::names::store_failed;
-use super::wall_clock;
+use super::{Policy, wall_clock};
 use crate::api::Failure;
+use crate::blobs::Blobs;
 use crate::life::Life;
 use crate::store::{RedbStore, Snapshot, Snapshots};
 
@@ -28,6 +29,8 @@ pub(super) struct Desk {
     pub(super) listen: Vec<String>,
     pub(super) path: PathBuf,
     pub(super) snapshots: Snapshots,
+    pub(super) blobs: Blobs,
+    pub(super) policy: Policy,
     notices: broadcast::Sender<Notice>,
     after: Vec<After>,
     pub(super) until_in_step: Vec<oneshot::Sender<()>>,
@@ -47,6 +50,7 @@ impl Desk {
         life: Life,
         snapshots: Snapshots,
         path: PathBuf,
+        (blobs, policy): (Blobs, Policy),
         notices: broadcast::Sender<Notice>,
     ) -> Self {
         Self {
@@ -56,6 +60,8 @@ impl Desk {
             listen: Vec::new(),
             path,
             snapshots,
+            blobs,
+            policy,
             notices,
             after: Vec::new(),
             until_in_step: Vec::new(),

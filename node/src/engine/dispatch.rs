@@ -55,6 +55,7 @@ impl Desk {
                 self.later(answer, result, |fault| Err(fault.clone()));
             }
             Command::Device(command) => self.device(command),
+            Command::Blob(command) => self.blob(command),
             Command::Partnerships(answer) => {
                 let _ = answer.send(self.partnerships());
             }

@@ -13,7 +13,7 @@ use staffroom_protocol::time::Millis;
 
 use super::desk::Desk;
 use super::names::{failed, record, school_name, space, space_name};
-use super::{history, waiting, wall_clock};
+use super::{files, history, waiting, wall_clock};
 use crate::api::{
     Cluster, Failure, Filter, Member, Named, Partner, PartnerState, Record, SpaceStatus, Status, StoreStatus, Summary,
 };
@@ -262,6 +262,7 @@ pub(super) fn show(desk: &Desk, asked: &str, at: Option<&str>) -> Result<Record,
     let about_this = catalogue.about(&found.card).map_err(failed)?;
     let about_this = about_this.into_iter().map(|card| summary(desk, &snapshot, card)).collect();
     let titles = titles(&snapshot, &found.view.fields);
+    let files = files::told(&snapshot, &space, &found.view.fields)?;
     let (local_fault, not_in_force) = (found.card.local_fault.clone(), found.card.not_in_force);
     let mut summary = summary(desk, &snapshot, found.card);
     summary.fields = found.view.fields;
@@ -272,6 +273,7 @@ pub(super) fn show(desk: &Desk, asked: &str, at: Option<&str>) -> Result<Record,
         history: found.history.iter().map(|version| history::told(&snapshot, &space, version)).collect(),
         about_this,
         titles,
+        files,
         local_fault,
         not_in_force,
     })

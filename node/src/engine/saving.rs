@@ -69,7 +69,10 @@ impl From<Failure> for NotSaved {
 fn create(desk: &mut Desk, space: SpaceId, record: NewRecord) -> Result<RecordId, NotSaved> {
     let NewRecord { kind, fields, author, open } = record;
     let fields = prepare(desk, space, &kind, fields, &Fields::new())?;
-    Ok(desk.replica.create(&Draft { space, kind, fields, author, open }, wall_clock())?)
+    let draft = Draft { space, kind, fields, author, open };
+    let id = desk.replica.create(&draft, wall_clock())?;
+    desk.attach(space, &draft.fields, &Fields::new()).map_err(failed)?;
+    Ok(id)
 }
 
 /// Sets what the new version says otherwise. What it does not speak of stays, and a record that was
@@ -89,6 +92,7 @@ fn update(desk: &mut Desk, id: RecordId, record: NewRecord) -> Result<Done, NotS
     }
     let edit = Edit { record: id, fields, heads: None, author: record.author };
     let changed = desk.replica.edit(&edit, wall_clock())?;
+    desk.attach(space, &edit.fields, &present).map_err(failed)?;
     Ok(if changed { Done::Updated } else { Done::Unchanged })
 }
 
@@ -103,7 +107,11 @@ pub(super) fn edit(
     let id = record(&desk.snapshot()?, asked)?;
     let mut card = referred(desk, &id.to_string())?;
     let fields = prepare(desk, card.space, &card.kind, fields, &card.fields)?;
-    let changed = desk.replica.edit(&Edit { record: id, fields, heads, author }, wall_clock());
+    let edit = Edit { record: id, fields, heads, author };
+    let changed = desk.replica.edit(&edit, wall_clock());
+    if changed.is_ok() {
+        desk.attach(card.space, &edit.fields, &card.fields).map_err(failed)?;
+    }
     // What became of it is told under the title that it has now.
     if let Ok(Some(now)) = Catalogue(&desk.replica.reader()).card(&id) {
         card = now;
@@ -169,6 +177,10 @@ pub(super) fn prepare(
                     // What a record was adapted from may be elsewhere.
                     Err(_) => {}
                 }
+            }
+            (FieldType::Blobs, value @ Value::Blobs(_)) => {
+                let said = Fields::from([(field.name.to_owned(), value.clone())]);
+                desk.are_here(&said, before)?;
             }
             (FieldType::References, Value::Extra(map)) => {
                 let nothing = BTreeMap::new();

@@ -287,10 +287,14 @@ pub fn attachment(path: &Path) -> Result<Attachment, Refusal> {
 
 /// What the system said, in words where there are better ones.
 pub(super) fn unreadable(what: &str, error: &io::Error) -> Refusal {
-    let why = match error.kind() {
+    Refusal::new(what, reason(error))
+}
+
+/// What the system said, as a reason.
+pub fn reason(error: &io::Error) -> Reason {
+    match error.kind() {
         io::ErrorKind::NotFound => Reason::Missing,
         io::ErrorKind::PermissionDenied => Reason::Unreadable("this user may not read it".to_owned()),
         _ => Reason::Unreadable(error.to_string()),
-    };
-    Refusal::new(what, why)
+    }
 }

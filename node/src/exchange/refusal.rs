@@ -43,6 +43,12 @@ pub enum Reason {
     /// The system would not let us read it.
     #[error("cannot be read: {0}")]
     Unreadable(String),
+    /// A file with nothing in it.
+    #[error("is empty")]
+    Empty,
+    /// A file that this node cannot keep.
+    #[error("{0}")]
+    NotStored(String),
     /// A socket, a device, a pipe.
     #[error("is neither a file nor a folder")]
     NotAFile,

@@ -142,7 +142,7 @@ impl Dialler {
         match notice {
             Ok(Notice::Charter(_)) => self.plan_within(AFTER_CHARTER),
             Ok(Notice::Record(..)) | Err(RecvError::Lagged(_)) => self.plan_within(AFTER_RECORD),
-            Ok(Notice::Entries(..) | Notice::Restated(..)) => {}
+            Ok(Notice::Entries(..) | Notice::Restated(..) | Notice::Wanted(_) | Notice::Blob(..)) => {}
             Err(RecvError::Closed) => return false,
         }
         true
@@ -152,6 +152,7 @@ impl Dialler {
         match report {
             Report::Reached(device) => {
                 self.tell(device, Dialled::Reached).await;
+                self.shared.reached.notify_one();
                 self.plan_within(Duration::ZERO);
             }
             Report::Lost(device, why, lasted) => {

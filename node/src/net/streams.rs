@@ -32,6 +32,8 @@ use super::roster::Roster;
 pub(super) const SYNC: StreamProtocol = StreamProtocol::new("/staffroom/sync/1");
 /// Joining with a ticket (§3.9): the one protocol open to strangers.
 pub(super) const JOIN: StreamProtocol = StreamProtocol::new("/staffroom/join/1");
+/// Files (§5).
+pub(super) const BLOB: StreamProtocol = StreamProtocol::new("/staffroom/blob/1");
 /// Heartbeats.
 pub(super) const ALIVE: StreamProtocol = StreamProtocol::new("/staffroom/alive/1");
 
@@ -205,7 +207,7 @@ impl ConnectionHandler for Handler {
 
     fn listen_protocol(&self) -> SubstreamProtocol<Offer> {
         let member = peer::device_of(&self.peer).is_some_and(|device| self.roster.is_member(&device));
-        let offered = if member { vec![SYNC, ALIVE, JOIN] } else { vec![JOIN] };
+        let offered = if member { vec![SYNC, BLOB, ALIVE, JOIN] } else { vec![JOIN] };
         SubstreamProtocol::new(Offer(offered), ())
     }
 

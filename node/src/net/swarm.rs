@@ -19,8 +19,8 @@ use tracing::{debug, info, warn};
 use super::behaviour::{Behaviour, BehaviourEvent};
 use super::dialler::Report;
 use super::roster::Line;
-use super::streams::{ALIVE, Incoming, JOIN, NotOpened, SYNC};
-use super::{Shared, alive, cannot_listen, peer, reason, redeem, sync};
+use super::streams::{ALIVE, BLOB, Incoming, JOIN, NotOpened, SYNC};
+use super::{Shared, alive, blobs, cannot_listen, peer, reason, redeem, sync};
 use crate::api::{Code, Failure};
 
 /// How long a stranger may stay at all.
@@ -65,6 +65,7 @@ pub(super) struct Task {
     addresses: watch::Sender<Vec<String>>,
     dials: BTreeMap<ConnectionId, oneshot::Sender<Result<(), String>>>,
     ungreeted: BTreeMap<DeviceId, Arc<tokio::sync::Semaphore>>,
+    served: blobs::Served,
 }
 
 impl Task {
@@ -75,8 +76,8 @@ impl Task {
         reports: mpsc::Sender<Report>,
         addresses: watch::Sender<Vec<String>>,
     ) -> Self {
-        let (dials, ungreeted) = (BTreeMap::new(), BTreeMap::new());
-        Self { swarm, shared, asked, reports, addresses, dials, ungreeted }
+        let (dials, ungreeted, served) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { swarm, shared, asked, reports, addresses, dials, ungreeted, served }
     }
 
     /// Listens on all addresses; returns once each has a socket.
@@ -229,6 +230,7 @@ impl Task {
         debug!(device = %line.device.short(), why, "disconnected");
         if self.shared.roster.line_to(&line.device).is_none() {
             self.ungreeted.remove(&line.device);
+            self.served.remove(&line.device);
             if self.shared.roster.is_member(&line.device) {
                 self.report(Report::Lost(line.device, why.to_owned(), line.since.elapsed()));
             }
@@ -284,6 +286,8 @@ impl Task {
             if let Some(held) = line.beating.take() {
                 tokio::spawn(alive::answer(line, stream, held));
             }
+        } else if protocol == BLOB && member {
+            self.serve(shared, line, stream);
         } else if protocol == SYNC && member {
             let ungreeted = self.ungreeted.entry(line.device).or_insert_with(sync::ungreeted);
             match ungreeted.clone().try_acquire_owned() {
@@ -292,6 +296,16 @@ impl Task {
                 }
                 Err(_) => self.report(Report::Refused(line.device, "it opens more streams than it greets on")),
             }
+        }
+    }
+
+    /// Gives a member a file, unless it is given many already.
+    fn serve(&mut self, shared: Arc<Shared>, line: Arc<Line>, stream: Stream) {
+        match blobs::served(&mut self.served, line.device) {
+            Some(held) => {
+                tokio::spawn(async move { blobs::accept(&shared, &line, stream, held).await });
+            }
+            None => self.report(Report::Refused(line.device, "it asks for more files at a time than it is given")),
         }
     }
 

@@ -17,6 +17,8 @@ pub struct Times {
     pub stranger: Duration,
     /// How long who was dialled leaves the opening of streams to who dialled.
     pub courtesy: Duration,
+    /// How long a partner that was asked for chunks of a file may send none of them.
+    pub chunk: Duration,
     /// The first pause after a failure: the next ones are longer.
     pub pause: Duration,
 }
@@ -30,6 +32,7 @@ impl Default for Times {
             silence: Duration::from_secs(18),
             stranger: Duration::from_secs(10),
             courtesy: Duration::from_millis(500),
+            chunk: Duration::from_secs(20),
             pause: Duration::from_millis(500),
         }
     }

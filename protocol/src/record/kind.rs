@@ -66,6 +66,9 @@ const fn field(name: &'static str, label: &'static str, field_type: FieldType, h
 /// What a record is about, where it is about another one. It is nothing without that.
 const ABOUT: Field = field("about", "About", FieldType::Reference, "The record that it is about");
 
+/// The files that belong to a record.
+const ATTACHMENTS: Field = field("attachments", "Attachments", FieldType::Blobs, "Files that belong to it");
+
 /// The fields that every kind has. `kind` itself and the times come from the record.
 pub const COMMON: &[Field] = &[
     field("title", "Title", FieldType::Line, "What it is called"),

@@ -185,6 +185,7 @@ impl<S: Store> Replica<S> {
             self.staged.put(Table::Profiles, join_ids(&row.space.0, &card.school.0), record.0);
         }
         self.stage_about(old.as_ref(), Some(&card));
+        self.stage_uses(old.as_ref(), Some(&card))?;
         self.staged.put(Table::Recent, recent_key(row.space, card.updated, record), []);
         self.staged.put(Table::Cards, record.0, crate::bytes::encode(&card));
         Ok(())
@@ -197,6 +198,7 @@ impl<S: Store> Replica<S> {
         self.staged.delete(Table::Cards, old.id.0);
         self.staged.delete(Table::Recent, recent_key(old.space, old.updated, old.id));
         self.stage_about(Some(old), None);
+        self.stage_uses(Some(old), None)?;
         let source = source_key(old.space, old.school, old.line("source"));
         let profile = join_ids(&old.space.0, &old.school.0);
         for (table, key) in [(Table::Sources, &source[..]), (Table::Profiles, &profile)] {

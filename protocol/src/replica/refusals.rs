@@ -48,7 +48,7 @@ impl<S: Store> Replica<S> {
         self.refusals.get(school).copied().filter(|until| *until > now)
     }
     /// Whether a device is one of a school that is refused now.
-    pub(crate) fn refuses(&self, space: &SpaceId, device: &DeviceId, now: Millis) -> bool {
+    pub fn refuses(&self, space: &SpaceId, device: &DeviceId, now: Millis) -> bool {
         let school = || self.spaces.get(space)?.durable_charter().school_of(device);
         !self.refusals.is_empty() && school().is_some_and(|school| self.refusal(&school, now).is_some())
     }

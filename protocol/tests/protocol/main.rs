@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod blob_transfer;
+mod blobs;
 mod charter;
 mod charter_identity;
 mod charter_random;

@@ -1,6 +1,6 @@
 //! A collection: records that belong together, in an order, with a line each on why.
 
-use super::{Field, FieldType, Kind, field};
+use super::{ATTACHMENTS, Field, FieldType, Kind, field};
 
 /// A toolkit: it names records and does not copy them.
 pub(super) const COLLECTION: Kind = Kind {
@@ -16,7 +16,8 @@ pub(super) const COLLECTION: Kind = Kind {
     open: false,
 };
 
-const FIELDS: [Field; 2] = [
+const FIELDS: [Field; 3] = [
     field("body", "Text", FieldType::Text, "What it is for, in Markdown"),
     field("records", "Records", FieldType::References, "What is in it, in order: an id, then a line on it"),
+    ATTACHMENTS,
 ];

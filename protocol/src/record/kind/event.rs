@@ -1,6 +1,6 @@
 //! An event: a TeachMeet, a training day, a hub meeting.
 
-use super::{Field, FieldType, Kind, field};
+use super::{ATTACHMENTS, Field, FieldType, Kind, field};
 
 /// Outside, events are iCalendar VEVENTs (RFC 5545).
 pub(super) const EVENT: Kind = Kind {
@@ -18,7 +18,7 @@ pub(super) const EVENT: Kind = Kind {
 
 const FIELDS: [Field; 9] = [
     field("programme", "Programme", FieldType::Text, "What happens, in Markdown"),
-    field("attachments", "Attachments", FieldType::Blobs, "Files that belong to it"),
+    ATTACHMENTS,
     field(
         "form",
         "Form",

@@ -1,6 +1,6 @@
 //! An idea: a proposal, a question, a challenge to the cluster.
 
-use super::{Field, FieldType, Kind, field};
+use super::{ATTACHMENTS, Field, FieldType, Kind, field};
 
 /// Ideas are open to edits by every school of the space: they are worked out together.
 pub(super) const IDEA: Kind = Kind {
@@ -16,4 +16,4 @@ pub(super) const IDEA: Kind = Kind {
     open: true,
 };
 
-const FIELDS: [Field; 1] = [field("body", "Text", FieldType::Text, "The idea itself, in Markdown")];
+const FIELDS: [Field; 2] = [field("body", "Text", FieldType::Text, "The idea itself, in Markdown"), ATTACHMENTS];

@@ -1,6 +1,6 @@
 //! A research note: what someone found out, and how far it carries.
 
-use super::{Field, FieldType, Kind, field};
+use super::{ATTACHMENTS, Field, FieldType, Kind, field};
 
 /// Notes are open to edits by every school of the space, so that findings gather in one place.
 pub(super) const NOTE: Kind = Kind {
@@ -18,7 +18,7 @@ pub(super) const NOTE: Kind = Kind {
 
 const FIELDS: [Field; 10] = [
     field("body", "Text", FieldType::Text, "The note itself, in Markdown"),
-    field("attachments", "Attachments", FieldType::Blobs, "Files that belong to it"),
+    ATTACHMENTS,
     field("question", "Question", FieldType::Line, "What was asked"),
     field("citation", "Citation", FieldType::Link, "A DOI or a link"),
     field("method", "Method", FieldType::Line, "How it was found out"),

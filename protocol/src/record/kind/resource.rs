@@ -1,6 +1,6 @@
 //! A resource: something to teach with.
 
-use super::{Field, FieldType, Kind, field};
+use super::{ATTACHMENTS, Field, FieldType, Kind, field};
 
 /// Resources are where most sharing starts: a file and a title suffice.
 pub(super) const RESOURCE: Kind = Kind {
@@ -18,7 +18,7 @@ pub(super) const RESOURCE: Kind = Kind {
 
 const FIELDS: [Field; 5] = [
     field("body", "Text", FieldType::Text, "The text itself, in Markdown"),
-    field("attachments", "Attachments", FieldType::Blobs, "Files that belong to it"),
+    ATTACHMENTS,
     field(
         "resource_type",
         "Type",

@@ -1,6 +1,6 @@
 //! A tip: something short to try this week.
 
-use super::{Field, FieldType, Kind, field};
+use super::{ATTACHMENTS, Field, FieldType, Kind, field};
 
 /// A tip may be written ahead for a week.
 pub(super) const TIP: Kind = Kind {
@@ -16,7 +16,8 @@ pub(super) const TIP: Kind = Kind {
     open: false,
 };
 
-const FIELDS: [Field; 2] = [
+const FIELDS: [Field; 3] = [
     field("body", "Text", FieldType::Text, "The tip itself, in Markdown"),
     field("week", "Week", FieldType::Line, "The week it is for, such as 2026-W37 (ISO 8601)"),
+    ATTACHMENTS,
 ];

@@ -1,6 +1,6 @@
 //! Tried: what came of a resource or a finding in somebody's own classroom.
 
-use super::{ABOUT, Field, FieldType, Kind, field};
+use super::{ABOUT, ATTACHMENTS, Field, FieldType, Kind, field};
 
 /// It says what happened, also where that was not much: so findings gather around what was shared.
 pub(super) const TRIED: Kind = Kind {
@@ -16,7 +16,7 @@ pub(super) const TRIED: Kind = Kind {
     open: false,
 };
 
-const FIELDS: [Field; 6] = [
+const FIELDS: [Field; 7] = [
     ABOUT,
     field("context", "Context", FieldType::Line, "With whom: the phase, the size of the group; no pupil's name"),
     field("what_happened", "What happened", FieldType::Text, "What you did and what came of it, in Markdown"),
@@ -28,4 +28,5 @@ const FIELDS: [Field; 6] = [
         FieldType::Choice { of: &["yes", "with changes", "no"], open: true },
         "Whether you would use it again",
     ),
+    ATTACHMENTS,
 ];

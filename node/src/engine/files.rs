@@ -1,0 +1,181 @@
+//! Files: which may be served, which are wanted, and what becomes of one that came or went (§5).
+
+use staffroom_protocol::catalogue::Catalogue;
+use staffroom_protocol::fault::Fault;
+use staffroom_protocol::id::{BlobId, DeviceId, SpaceId};
+use staffroom_protocol::record::Fields;
+use staffroom_protocol::record::field::{BlobRef, Value};
+use staffroom_protocol::replica::Known;
+use tokio::sync::oneshot;
+
+use super::desk::Desk;
+use super::names::{failed, record, school_name, space_name};
+use crate::api::{Code, Failure, FileInfo};
+use crate::store::Snapshot;
+
+/// How many wanted files are told at a time.
+const WANTED: usize = 1_000;
+
+/// A file to fetch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Want {
+    /// The space in which a record shows it.
+    pub space: SpaceId,
+    /// The file.
+    pub blob: BlobId,
+    /// Its length, as the record says it.
+    pub bytes: u64,
+}
+
+/// Something about files.
+pub enum BlobCommand {
+    /// Whether a device may be given a file of a space: it belongs there, and we know the file there.
+    MayServe(SpaceId, BlobId, DeviceId, oneshot::Sender<bool>),
+    /// The files that this node is to fetch by itself.
+    Wanted(oneshot::Sender<Vec<Want>>),
+    /// A file is here, whole and durable, from these devices.
+    Fetched(Want, Vec<DeviceId>, oneshot::Sender<Result<(), Fault>>),
+    /// A device was given all of a file.
+    Served(SpaceId, BlobId, DeviceId),
+    /// What is here of a file is damaged: it was moved aside, and is to be fetched again.
+    Damaged(BlobId),
+}
+
+impl Desk {
+    pub(super) fn blob(&mut self, command: BlobCommand) {
+        match command {
+            BlobCommand::MayServe(space, blob, device, answer) => {
+                let _ = answer.send(self.may_serve(&space, &blob, &device));
+            }
+            BlobCommand::Wanted(answer) => {
+                let _ = answer.send(self.wanted().unwrap_or_default());
+            }
+            BlobCommand::Fetched(want, from, answer) => {
+                let result = self.fetched(want, &from);
+                self.later(answer, result, |fault| Err(fault.clone()));
+            }
+            BlobCommand::Served(space, blob, device) => self.holds(space, blob, &device),
+            BlobCommand::Damaged(blob) => self.damaged(blob),
+        }
+    }
+
+    fn may_serve(&self, space: &SpaceId, blob: &BlobId, device: &DeviceId) -> bool {
+        let Ok(held) = self.replica.space(space) else { return false };
+        let refused = self.replica.refuses(space, device, super::wall_clock());
+        let belongs = held.durable_charter().school_of(device).is_some() && !refused;
+        let known = self.snapshots.take().and_then(|snapshot| Catalogue(&snapshot).known_blob(space, blob));
+        belongs && matches!(known, Ok(Some(_)))
+    }
+
+    fn wanted(&self) -> Result<Vec<Want>, Fault> {
+        let snapshot = self.snapshots.take()?;
+        let mut wanted = Vec::new();
+        for (space, _) in self.replica.spaces() {
+            let most = self.policy.most(&space_name(&self.replica, *space).name);
+            Catalogue(&snapshot).wanted_blobs(space, &mut |blob, bytes| {
+                if bytes <= most {
+                    wanted.push(Want { space: *space, blob, bytes });
+                }
+                wanted.len() < WANTED
+            })?;
+        }
+        // The small ones first: the most files soonest.
+        wanted.sort_by_key(|want| want.bytes);
+        Ok(wanted)
+    }
+
+    fn fetched(&mut self, want: Want, from: &[DeviceId]) -> Result<(), Fault> {
+        self.replica.know_blob(want.space, want.blob, want.bytes, Known::Fetched)?;
+        for device in from {
+            self.holds(want.space, want.blob, device);
+        }
+        Ok(())
+    }
+
+    /// Notes that a device's school holds a file.
+    fn holds(&mut self, space: SpaceId, blob: BlobId, device: &DeviceId) {
+        let school = self.replica.space(&space).ok().and_then(|space| space.durable_charter().school_of(device));
+        let school = school.filter(|school| *school != self.replica.school());
+        if let Some(Err(fault)) = school.map(|school| self.replica.note_holder(space, blob, school)) {
+            tracing::warn!(%fault, "who holds a file was not noted");
+        }
+    }
+
+    fn damaged(&mut self, blob: BlobId) {
+        let spaces: Vec<SpaceId> = self.replica.spaces().map(|(id, _)| *id).collect();
+        for space in spaces {
+            let known = self.snapshots.take().and_then(|snapshot| Catalogue(&snapshot).known_blob(&space, &blob));
+            if let Ok(Some(_)) = known
+                && let Err(fault) = self.replica.forget_blob(space, blob)
+            {
+                tracing::warn!(%fault, blob = %blob.short(), "a damaged file is still counted as held");
+            }
+        }
+    }
+
+    /// Whether the files that a record is to show, and did not show `before`, are here.
+    pub(super) fn are_here(&self, fields: &Fields, before: &Fields) -> Result<(), Failure> {
+        let shown = |fields: &Fields| files(fields).map(|file| file.id).collect::<Vec<_>>();
+        let before = shown(before);
+        for file in files(fields).filter(|file| !before.contains(&file.id)) {
+            let here = self.blobs.open(&file.id);
+            if !here.is_ok_and(|blob| blob.manifest().length() == file.bytes) {
+                let message = format!("the file {:?} is not held here", file.name);
+                return Err(Failure::new(Code::NotFound, message).hint("share get fetches it from a partner first"));
+            }
+        }
+        Ok(())
+    }
+    /// Our own staff attached what these fields show and `before` did not: it is known there from now on.
+    pub(super) fn attach(&mut self, space: SpaceId, fields: &Fields, before: &Fields) -> Result<(), Fault> {
+        let before: Vec<BlobId> = files(before).map(|file| file.id).collect();
+        for file in files(fields).filter(|file| !before.contains(&file.id)) {
+            self.replica.know_blob(space, file.id, file.bytes, Known::Attached)?;
+        }
+        Ok(())
+    }
+}
+
+/// The files that fields show.
+pub(super) fn files(fields: &Fields) -> impl Iterator<Item = &BlobRef> {
+    fields.values().flat_map(|value| match value {
+        Value::Blobs(blobs) => &blobs[..],
+        _ => &[],
+    })
+}
+
+/// What is known of the files of a record.
+pub(super) fn told(snapshot: &Snapshot, space: &SpaceId, fields: &Fields) -> Result<Vec<FileInfo>, Failure> {
+    let catalogue = Catalogue(snapshot);
+    let told = |file: &BlobRef| {
+        let held = catalogue.known_blob(space, &file.id)?.is_some();
+        let holders = catalogue.holders(space, &file.id)?;
+        let partners = holders.iter().map(|school| school_name(snapshot, space, school)).collect();
+        Ok(FileInfo { file: file.clone(), held, partners })
+    };
+    files(fields).map(|file| told(file).map_err(failed)).collect()
+}
+
+/// The files of a record, and the space that it is in; with `asked`, that one.
+pub(super) fn of_record(desk: &Desk, id: &str, asked: Option<&str>) -> Result<(SpaceId, Vec<FileInfo>), Failure> {
+    let snapshot = desk.snapshot()?;
+    let id = record(&snapshot, id)?;
+    let card = Catalogue(&snapshot).card(&id).map_err(failed)?;
+    let card = card.ok_or_else(|| Failure::new(Code::NotFound, "this record is not here in full yet"))?;
+    let mut files = told(&snapshot, &card.space, &card.fields)?;
+    let short = id.short();
+    if files.is_empty() {
+        return Err(Failure::new(Code::NotFound, format!("record {} has no files", &short[..6])));
+    }
+    if let Some(asked) = asked {
+        let named = |file: &FileInfo| file.file.name == asked;
+        let begins = |file: &FileInfo| asked.len() >= 4 && file.file.id.to_string().starts_with(&asked.to_lowercase());
+        let by_name = files.iter().any(named);
+        files.retain(|file| if by_name { named(file) } else { begins(file) });
+        if files.is_empty() {
+            return Err(Failure::new(Code::NotFound, format!("record {} has no file {asked:?}", &short[..6]))
+                .hint(format!("share show {} lists its files", &short[..6])));
+        }
+    }
+    Ok((card.space, files))
+}

@@ -1,0 +1,140 @@
+//! Which files to fetch when: what somebody waits for first, then what records show, small ones first.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use staffroom_protocol::replica::Notice;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
+use tracing::{debug, warn};
+
+use super::fetch::{NotFetched, fetch};
+use crate::engine::{BlobCommand, Command, Want};
+use crate::net::Shared;
+use crate::net::pause::Pause;
+
+/// Files fetched at once.
+const FETCHES: usize = 4;
+/// How soon after a record came that shows a file: records come by the thousand.
+const SOON: Duration = Duration::from_millis(100);
+/// At least so often everything is looked at.
+const PLAN: Duration = Duration::from_secs(60);
+
+/// A file that somebody waits for.
+pub(in crate::net) struct Fetch {
+    /// The file.
+    pub(in crate::net) want: Want,
+    /// What became of it.
+    pub(in crate::net) answer: oneshot::Sender<Result<(), NotFetched>>,
+}
+
+type Done = (Want, Result<(), NotFetched>);
+
+#[derive(Default)]
+struct Plan {
+    /// Those that are being fetched, with who waits for them.
+    running: BTreeMap<Want, Vec<oneshot::Sender<Result<(), NotFetched>>>>,
+    /// Those that somebody waits for, in turn.
+    asked: Vec<Fetch>,
+    /// Those that were not to be had, until they are tried again.
+    pauses: BTreeMap<Want, Pause>,
+}
+
+/// Runs until the network or the engine stops.
+pub(in crate::net) async fn run(shared: Arc<Shared>, mut asks: mpsc::Receiver<Fetch>) {
+    // As many messages as fetches under way.
+    let (done, mut finished) = mpsc::unbounded_channel::<Done>();
+    let mut notices = shared.engine.notices();
+    let mut plan = Plan::default();
+    let mut at = Instant::now();
+    loop {
+        tokio::select! {
+            () = shared.stopped() => return,
+            Some(ask) = asks.recv() => {
+                plan.asked.push(ask);
+                at = Instant::now();
+            }
+            Some((want, result)) = finished.recv() => {
+                plan.finish(&shared, want, result);
+                at = Instant::now();
+            }
+            notice = notices.recv() => match notice {
+                Ok(Notice::Wanted(_)) | Err(RecvError::Lagged(_)) => at = at.min(Instant::now() + SOON),
+                Err(RecvError::Closed) => return,
+                Ok(_) => {}
+            },
+            () = shared.reached.notified() => {
+                plan.pauses.clear();
+                at = at.min(Instant::now() + SOON);
+            }
+            () = sleep_until(at) => {
+                plan.start(&shared, &done).await;
+                let pauses = plan.pauses.values().map(|pause| pause.until).filter(|until| *until > Instant::now());
+                at = pauses.min().unwrap_or(Instant::now() + PLAN).min(Instant::now() + PLAN);
+            }
+        }
+    }
+}
+
+impl Plan {
+    /// Starts what is due.
+    async fn start(&mut self, shared: &Arc<Shared>, done: &mpsc::UnboundedSender<Done>) {
+        for Fetch { want, answer } in std::mem::take(&mut self.asked) {
+            // Somebody waits: it is not held up by the others.
+            let fetched = self.running.contains_key(&want);
+            self.running.entry(want).or_default().push(answer);
+            if !fetched {
+                begin(shared, want, done);
+            }
+        }
+        if self.running.len() >= FETCHES {
+            return;
+        }
+        let wanted = shared.engine.query(|answer| Command::Blob(BlobCommand::Wanted(answer))).await.unwrap_or_default();
+        self.pauses.retain(|want, _| wanted.contains(want));
+        for want in wanted {
+            let waits = self.pauses.get(&want).is_some_and(|pause| !pause.is_over());
+            if self.running.len() < FETCHES && !waits && !self.running.contains_key(&want) {
+                self.running.insert(want, Vec::new());
+                begin(shared, want, done);
+            }
+        }
+    }
+
+    fn finish(&mut self, shared: &Shared, want: Want, result: Result<(), NotFetched>) {
+        let waiting = self.running.remove(&want).unwrap_or_default();
+        match &result {
+            Ok(()) => drop(self.pauses.remove(&want)),
+            Err(why) => {
+                match why {
+                    NotFetched::Disk(error) => warn!(blob = %want.blob.short(), %error, "a file cannot be stored"),
+                    why => debug!(blob = %want.blob.short(), %why, "a file was not fetched"),
+                }
+                self.pauses.entry(want).or_insert_with(|| Pause::none(shared.times.pause)).grow();
+            }
+        }
+        let mut result = Some(result);
+        for answer in waiting {
+            let told = result.take().unwrap_or(Err(NotFetched::Nobody));
+            // Whoever waits beside the first is told the same.
+            if told.is_ok() {
+                result = Some(Ok(()));
+            }
+            let _ = answer.send(told);
+        }
+    }
+}
+
+fn begin(shared: &Arc<Shared>, want: Want, done: &mpsc::UnboundedSender<Done>) {
+    let (shared, done) = (shared.clone(), done.clone());
+    tokio::spawn(async move {
+        let result = tokio::select! {
+            result = fetch(&shared, want, &shared.fetching) => result,
+            () = shared.stopped() => Err(NotFetched::Stopped),
+        };
+        shared.fetching.remove(&want.blob);
+        let _ = done.send((want, result));
+    });
+}

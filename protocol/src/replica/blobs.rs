@@ -1,0 +1,122 @@
+//! Which files this node knows in which space (§5): what it may serve there, and what it lacks.
+//!
+//! A blob is known in a space where our own staff attached it there, or where it was fetched there. That a
+//! record of a partner's names it grants nothing: it makes it wanted.
+
+use std::collections::BTreeSet;
+
+use super::{Notice, Replica};
+use crate::blob::Manifest;
+use crate::catalogue::Catalogue;
+use crate::fault::Fault;
+use crate::id::{BlobId, SchoolId, SpaceId};
+use crate::limits;
+use crate::record::Card;
+use crate::record::field::{BlobRef, Value};
+use crate::store::{Read, Store, Table};
+
+/// How this node came to know a blob in a space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    /// Our own staff attached it.
+    Attached,
+    /// It was fetched from a partner.
+    Fetched,
+}
+
+impl Known {
+    fn byte(self) -> u8 {
+        match self {
+            Self::Attached => 1,
+            Self::Fetched => 2,
+        }
+    }
+}
+
+/// The key of a blob in a space.
+pub(crate) fn blob_key(space: &SpaceId, blob: &BlobId) -> [u8; 64] {
+    let mut key = [0; 64];
+    key[..32].copy_from_slice(&space.0);
+    key[32..].copy_from_slice(&blob.0);
+    key
+}
+
+/// The key of a record's use of a blob.
+fn use_key(blob: &BlobId, card: &Card) -> Vec<u8> {
+    [blob.0, card.space.0, card.id.0].concat()
+}
+
+/// The files that a record shows.
+fn shown(card: &Card) -> impl Iterator<Item = &BlobRef> {
+    card.fields.values().flat_map(|value| match value {
+        Value::Blobs(blobs) => &blobs[..],
+        _ => &[],
+    })
+}
+
+impl<S: Store> Replica<S> {
+    /// Stages that this node holds a blob, whole and checked, and came to know it in this space.
+    pub fn know_blob(&mut self, space: SpaceId, blob: BlobId, length: u64, how: Known) -> Result<(), Fault> {
+        self.check()?;
+        self.space(&space)?;
+        if Manifest::size(length).is_none() {
+            return Err(Fault::TooLarge { what: "blob", most: limits::BLOB });
+        }
+        let key = blob_key(&space, &blob);
+        let mut value = vec![how.byte()];
+        value.extend_from_slice(&length.to_be_bytes());
+        // Who attached it once goes on having attached it.
+        if self.reader().get(Table::Blobs, &key)?.is_none() {
+            self.staged.put(Table::Blobs, key, value);
+        }
+        self.staged.delete(Table::Wanted, key);
+        self.notices.insert(Notice::Blob(space, blob));
+        Ok(())
+    }
+
+    /// Stages that a blob is not known in a space any more: what is here of it is damaged or was erased.
+    /// Where a record shows it, it is wanted again.
+    pub fn forget_blob(&mut self, space: SpaceId, blob: BlobId) -> Result<(), Fault> {
+        self.check()?;
+        let key = blob_key(&space, &blob);
+        self.staged.delete(Table::Blobs, key);
+        let mut length = None;
+        for record in Catalogue(&self.store).uses(&blob, Some(&space))? {
+            let card = Catalogue(&self.reader()).card(&record.1)?;
+            length = length.or(card.iter().flat_map(shown).find(|shown| shown.id == blob).map(|shown| shown.bytes));
+        }
+        if let Some(length) = length {
+            self.staged.put(Table::Wanted, key, length.to_be_bytes());
+        }
+        Ok(())
+    }
+
+    /// Stages that a school's node holds a blob of a space.
+    pub fn note_holder(&mut self, space: SpaceId, blob: BlobId, school: SchoolId) -> Result<(), Fault> {
+        self.check()?;
+        let key = [space.0, blob.0, school.0].concat();
+        if self.reader().get(Table::Holders, &key)?.is_none() {
+            self.staged.put(Table::Holders, key, []);
+        }
+        Ok(())
+    }
+
+    /// Stages which files a record shows, now that its card is this one.
+    pub(super) fn stage_uses(&mut self, old: Option<&Card>, new: Option<&Card>) -> Result<(), Fault> {
+        if let Some(old) = old {
+            let now: BTreeSet<BlobId> = new.into_iter().flat_map(shown).map(|blob| blob.id).collect();
+            for blob in shown(old).filter(|blob| !now.contains(&blob.id)) {
+                self.staged.delete(Table::Uses, use_key(&blob.id, old));
+            }
+        }
+        for (card, blob) in new.into_iter().flat_map(|card| shown(card).map(move |blob| (card, blob))) {
+            self.staged.put(Table::Uses, use_key(&blob.id, card), []);
+            let key = blob_key(&card.space, &blob.id);
+            if self.reader().get(Table::Blobs, &key)?.is_none() {
+                self.staged.put(Table::Wanted, key, blob.bytes.to_be_bytes());
+                self.notices.insert(Notice::Wanted(card.space));
+            }
+        }
+        Ok(())
+    }
+}
