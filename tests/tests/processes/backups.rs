@@ -238,7 +238,7 @@ fn files_are_in_a_backup_and_what_was_damaged_comes_from_a_partner() {
         fs::write(&path, bytes).expect("written");
         json(&hill, &["publish", path.to_str().expect("UTF-8")]);
     };
-    let long: Vec<u8> = (0..700_000u32).map(|n| (n * n % 251) as u8).collect();
+    let long: Vec<u8> = (0..700_000u32).map(|n| (n.wrapping_mul(n) % 251) as u8).collect();
     publish("sound.pdf", &long);
     publish("damaged.pdf", b"a short one");
     let files = |home: &Path, title: &str| {

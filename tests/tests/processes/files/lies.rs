@@ -71,7 +71,7 @@ fn a_file_is_given_to_nobody_who_may_not_have_it() {
     json(&schools.homes[0], &["school", "remove", &school]);
     runtime.block_on(async {
         let mut line = member.connect(&address).await.expect("connected");
-        assert_eq!(line.ask_for(space, shared_id).await, None);
+        assert!(not_here(line.ask_for(space, shared_id).await), "a removed member is given a file");
     });
 }
 
