@@ -60,6 +60,8 @@ pub enum Table {
     Quarantine,
     /// space ‖ record → nothing: what this node could not merge, to be tried again at its next start. A cache.
     Unmerged,
+    /// space ‖ a record of an export → the record that it became here.
+    Imported,
     /// school → until when this node refuses to talk to it (8), all ones for good.
     Refusals,
     /// ticket → an invitation that this node issued.
@@ -72,7 +74,7 @@ pub enum Table {
 
 impl Table {
     /// All of them.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::Decisions,
         Self::Operations,
         Self::Identities,
@@ -95,6 +97,7 @@ impl Table {
         Self::About,
         Self::Quarantine,
         Self::Unmerged,
+        Self::Imported,
         Self::Refusals,
         Self::Invitations,
         Self::DeviceInvitations,
@@ -136,6 +139,7 @@ impl Table {
             Self::About => "about-1",
             Self::Quarantine => "quarantine-1",
             Self::Unmerged => "unmerged-1",
+            Self::Imported => "imported-1",
             Self::Refusals => "refusals-1",
             Self::Invitations => "invitations-1",
             Self::DeviceInvitations => "device-invitations-1",
