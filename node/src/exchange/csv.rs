@@ -177,7 +177,7 @@ impl Rows {
             self.parser = Parser::new(separator);
             first = self.line()?.ok_or_else(|| not_csv(self, "it is empty"))?;
         } else {
-            let count = |separator: &u8| first.1.iter().filter(|byte| *byte == separator).count();
+            let count = |separator: &u8| first.1.split(|byte| byte == separator).count();
             let separator = [b',', b';', b'\t'].into_iter().rev().max_by_key(count).unwrap_or(b',');
             self.parser = Parser::new(separator);
         }
@@ -292,14 +292,13 @@ impl Parser {
             self.written += wrote;
             self.ended += ended;
             match result {
-                ReadRecordResult::InputEmpty => return (Parted::GoesOn, used),
+                ReadRecordResult::InputEmpty | ReadRecordResult::End => return (Parted::GoesOn, used),
                 ReadRecordResult::OutputFull if self.cells.len() <= ROW => {
                     let double = self.cells.len() * 2;
                     self.cells.resize(double, 0);
                 }
                 ReadRecordResult::OutputFull | ReadRecordResult::OutputEndsFull => return (Parted::TooMuch, used),
                 ReadRecordResult::Record => return (Parted::Row(self.parted()), used),
-                ReadRecordResult::End => return (Parted::GoesOn, used),
             }
         }
     }

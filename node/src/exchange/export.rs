@@ -94,7 +94,7 @@ impl Layout {
     pub fn records(&self, options: &Options) -> Result<Records, Refusal> {
         Ok(match &self.pages {
             Some(pages) => Records::Pages { folder: self.folder.clone(), pages: pages.clone(), next: 0 },
-            None => Records::Lines(jsonl::open(&self.folder.join(LINES), options)?),
+            None => Records::Lines(Box::new(jsonl::open(&self.folder.join(LINES), options)?)),
         })
     }
 }
@@ -143,7 +143,7 @@ pub enum Records {
         next: usize,
     },
     /// JSON lines.
-    Lines(JsonLines),
+    Lines(Box<JsonLines>),
 }
 
 impl Records {

@@ -21,6 +21,7 @@ mod event;
 mod moment;
 mod rule;
 mod series;
+mod times;
 mod windows;
 mod zones;
 

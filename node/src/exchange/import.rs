@@ -141,10 +141,12 @@ impl Import {
     pub fn records(&self, only: Option<Arc<BTreeSet<RecordId>>>) -> Result<Records, Refusal> {
         let (path, options) = (&self.path, &self.options);
         let from = match &self.format {
-            Format::Lines => Reader::Lines(jsonl::open(path, options)?),
-            Format::Table => Reader::Table(csv::open(path, options)?),
+            Format::Lines => Reader::Lines(Box::new(jsonl::open(path, options)?)),
+            Format::Table => Reader::Table(Box::new(csv::open(path, options)?)),
             Format::Calendar(today) => Reader::Calendar(Box::new(ical::open(path, options, *today)?)),
-            Format::Pages(plan) => Reader::Pages(Pages { plan: plan.clone(), next: 0, options: options.clone() }),
+            Format::Pages(plan) => {
+                Reader::Pages(Box::new(Pages { plan: plan.clone(), next: 0, options: options.clone() }))
+            }
             Format::Export(layout) => Reader::Export(layout.records(options)?),
         };
         Ok(Records { from, only })
@@ -158,10 +160,10 @@ pub struct Records {
 }
 
 enum Reader {
-    Lines(jsonl::JsonLines),
-    Table(csv::Table),
+    Lines(Box<jsonl::JsonLines>),
+    Table(Box<csv::Table>),
     Calendar(Box<ical::Calendar>),
-    Pages(Pages),
+    Pages(Box<Pages>),
     Export(export::Records),
 }
 

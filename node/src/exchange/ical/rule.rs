@@ -230,10 +230,10 @@ impl Rule {
             && self.year_days.is_empty()
             && self.weeks.is_empty());
         let yearly = self.frequency == Frequency::Yearly;
-        let month = if !self.months.is_empty() {
-            self.months.contains(&i16::from(day.month()))
-        } else {
+        let month = if self.months.is_empty() {
             !yearly || by_day || day.month() == start.month()
+        } else {
+            self.months.contains(&i16::from(day.month()))
         };
         let usual = by_day
             || match self.frequency {

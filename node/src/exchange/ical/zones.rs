@@ -99,7 +99,7 @@ impl Change {
         if let Some(rule) = &self.rule {
             let until = rule.until.as_deref().and_then(moment::civil).map_or(DateTime::MAX, |(civil, _)| civil);
             // What comes every year has come last this year or the year before.
-            let near = Date::new(at.year().saturating_sub(1), start.month().into(), 1).ok();
+            let near = Date::new(at.year().saturating_sub(1), start.month(), 1).ok();
             let near = near.filter(|near| rule.is_plainly_yearly() && *near > start.date());
             let from = near.unwrap_or(start.date());
             rule.days(from, at.date(), budget, &mut |day| {

@@ -8,7 +8,7 @@ use std::{
 
 use jiff::civil::date;
 use proptest::prelude::*;
-use staffroom_node::exchange::{Options, import::Import, zip::unpack};
+use staffroom_node::exchange::{Draft, Options, import::Import, zip::unpack};
 use tempfile::TempDir;
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
@@ -50,7 +50,7 @@ fn a_zip_of_pages_is_read_like_their_folder() {
     let import = Import::open(&path, &Options::default(), date(2026, 11, 22), &place, |_, _| {}).expect("opened");
     assert_eq!((import.size(), import.left_out()), (2, Vec::new()));
     let found: Vec<_> = import.records(None).expect("read").map(|found| found.expect("a record").draft).collect();
-    assert_eq!(found.iter().map(|draft| draft.title()).collect::<Vec<_>>(), ["Plan", "Übung"]);
+    assert_eq!(found.iter().map(Draft::title).collect::<Vec<_>>(), ["Plan", "Übung"]);
     assert_eq!(found[0].source(), "lessons/week 1/plan.md");
     assert_eq!(fs::read(&found[0].attachments[0].path).expect("there"), b"\x89PNG");
     drop(import);
@@ -182,7 +182,9 @@ proptest! {
         }
         let mut good = zip.finish().expect("finished").into_inner();
         let length = good.len();
-        flips.iter().for_each(|(at, with)| good[at % length] ^= with);
+        for (at, with) in &flips {
+            good[at % length] ^= with;
+        }
         fs::write(&path, &good).expect("written");
         let _ = unpack(&path, &folder.path().join("tmp"), |_, _| {});
     }

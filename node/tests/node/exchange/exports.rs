@@ -251,6 +251,15 @@ fn a_page_that_was_tampered_with_reaches_no_other_file() {
     }
 }
 
+/// A file that cannot be read.
+struct Fails;
+
+impl Read for Fails {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::Error::other("the disk"))
+    }
+}
+
 #[test]
 fn nothing_is_written_over_and_what_breaks_off_is_no_export() {
     let folder = TempDir::new().expect("a folder");
@@ -272,12 +281,6 @@ fn nothing_is_written_over_and_what_breaks_off_is_no_export() {
     let refused = Import::open(&half, &Options::default(), date(2026, 11, 22), folder.path(), |_, _| {});
     assert!(refused.expect_err("refused").to_string().contains("no finished export"));
     // A disk that fails while an attachment is read costs the attachment, not the export.
-    struct Fails;
-    impl Read for Fails {
-        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-            Err(io::Error::other("the disk"))
-        }
-    }
     let mut fails = |_: &BlobRef| -> Result<Box<dyn Read>, String> { Ok(Box::new(Fails)) };
     let blob = BlobRef { id: [9; 32].into(), name: "a.png".to_owned(), bytes: 4, media_type: String::new() };
     let fields = Fields::from([line("title", "A"), ("attachments".to_owned(), Value::Blobs(vec![blob]))]);
@@ -312,13 +315,11 @@ fn into_a_school(from: &Path) -> (BTreeMap<RecordId, RecordId>, BTreeMap<RecordI
             references.is_here(there, here);
             saved += 1;
         }
-        match references.another_pass(saved) {
-            Some(waiting) => only = Some(std::sync::Arc::new(waiting)),
-            None => {
-                assert_eq!(references.left().count(), 0);
-                return (became, held);
-            }
-        }
+        let Some(waiting) = references.another_pass(saved) else {
+            assert_eq!(references.left().count(), 0);
+            return (became, held);
+        };
+        only = Some(std::sync::Arc::new(waiting));
     }
     panic!("it does not end");
 }
