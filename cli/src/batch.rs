@@ -6,9 +6,11 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
-use staffroom_node::api::{Answer, Code, Done as Outcomes, Failure, Named, NewRecord, Outcome, Request};
+use staffroom_node::api::{Answer, Code, Done as Outcomes, Failure, Imported, Named, NewRecord, Outcome, Request};
+use staffroom_node::exchange::import::Found;
 use staffroom_node::exchange::{Draft, Refusal};
-use staffroom_protocol::id::{SchoolId, SpaceId};
+use staffroom_protocol::id::{RecordId, SchoolId, SpaceId};
+use staffroom_protocol::record::field::Value;
 
 use crate::client::Client;
 use crate::failure::{Done, Ended, unexpected};
@@ -67,6 +69,8 @@ impl Destination {
 pub(crate) enum Item {
     /// To be saved.
     Record(NewRecord, Vec<String>),
+    /// To be saved, known by more than its source.
+    Imported(Box<Imported>, Vec<String>),
     /// Refused before the node saw it.
     Refused(Outcome),
 }
@@ -77,6 +81,22 @@ impl Item {
         let warnings = draft.warnings;
         let record = NewRecord { kind: draft.kind, fields: draft.fields, author: author.to_owned(), open };
         Self::Record(record, warnings)
+    }
+    /// A record that was read from a file of records; without a `source` or an origin, what it says is
+    /// what it is known by.
+    pub(crate) fn found(found: Found, author: &str) -> Self {
+        let Found { mut draft, origin, only_known } = found;
+        if origin.is_none() && draft.source().is_empty() {
+            let source = source_of_line(&draft);
+            draft.fields.insert("source".to_owned(), Value::Line(source));
+        }
+        match Self::of(draft, author, origin.and_then(|origin| origin.open)) {
+            Self::Record(record, warnings) if only_known || origin.is_some() => {
+                let origin = origin.map(|origin| origin.id);
+                Self::Imported(Box::new(Imported { record, origin, only_known }), warnings)
+            }
+            other => other,
+        }
     }
     /// Something that could not be read.
     pub(crate) fn unreadable(refusal: &Refusal, title: &str) -> Self {
@@ -134,13 +154,16 @@ pub(crate) struct Saver<'a> {
     warnings: u64,
     /// The last that was taken, for a sentence about it.
     pub(crate) last: Option<Outcome>,
+    /// What the records of an export became: the id there, and the one here of what was taken.
+    pub(crate) became: Vec<(RecordId, Option<RecordId>)>,
 }
 
 impl<'a> Saver<'a> {
     /// Into this space.
     pub(crate) fn new(client: Client, to: Destination, out: &'a Output) -> Self {
         let (refused, warned) = (Vec::new(), Vec::new());
-        Self { client, to, out, totals: Totals::default(), refused, warned, warnings: 0, last: None }
+        let became = Vec::new();
+        Self { client, to, out, totals: Totals::default(), refused, warned, warnings: 0, last: None, became }
     }
     /// Saves a batch; everything in it is durable, or refused, when this returns.
     pub(crate) fn save(&mut self, items: Vec<Item>) -> Done {
@@ -149,15 +172,19 @@ impl<'a> Saver<'a> {
         for item in items {
             match item {
                 Item::Record(record, warnings) => {
-                    records.push(record);
-                    places.push(Err(warnings));
+                    records.push(Imported { record, origin: None, only_known: false });
+                    places.push(Err((warnings, None)));
+                }
+                Item::Imported(record, warnings) => {
+                    places.push(Err((warnings, record.origin)));
+                    records.push(*record);
                 }
                 Item::Refused(outcome) => places.push(Ok(outcome)),
             }
         }
         let mut outcomes = Vec::new().into_iter();
         if !records.is_empty() {
-            let answer = self.client.ask(Request::Save { to: Some(self.to.to()), records });
+            let answer = self.client.ask(Request::Import { to: Some(self.to.to()), records });
             let answer = answer.map_err(|failure| self.told_so_far(failure))?;
             let Answer::Saved { outcomes: saved, .. } = answer else { return Err(unexpected().into()) };
             outcomes = saved.into_iter();
@@ -165,8 +192,14 @@ impl<'a> Saver<'a> {
         for place in places {
             let outcome = match place {
                 Ok(refused) => refused,
-                Err(mut warnings) => {
+                Err((mut warnings, origin)) => {
                     let saved = outcomes.next().ok_or_else(unexpected)?;
+                    let taken = saved.id.filter(|_| saved.outcome != Outcomes::Refused);
+                    self.became.extend(origin.map(|origin| (origin, taken)));
+                    // What is of use only to who knows it, and is not known here.
+                    if saved.outcome == Outcomes::Unchanged && saved.id.is_none() {
+                        continue;
+                    }
                     warnings.extend(saved.warnings);
                     Outcome { warnings, ..saved }
                 }

@@ -10,6 +10,7 @@ mod device;
 mod doctor;
 mod edit;
 mod get;
+mod export;
 mod import;
 mod init;
 mod invite;
@@ -98,6 +99,7 @@ enum Verb {
     Demo(demo::Demo),
     Publish(publish::Publish),
     Import(import::Import),
+    Export(export::Export),
     New(new::New),
     Edit(edit::Edit),
     Adapt(adapt::Adapt),
@@ -138,6 +140,7 @@ pub(crate) fn run(cli: &Cli) -> Done {
         Verb::Demo(verb) => verb.run(&context),
         Verb::Publish(verb) => verb.run(&context),
         Verb::Import(verb) => verb.run(&context),
+        Verb::Export(verb) => verb.run(&context),
         Verb::New(verb) => verb.run(&context),
         Verb::Edit(verb) => verb.run(&context),
         Verb::Adapt(verb) => verb.run(&context),

@@ -18,7 +18,7 @@ pub use deciding::{Decided, DecisionInfo, DecisionState, Proposal, VoteInfo};
 pub use device::{Device, Secret, Sheet};
 pub use failure::{Code, Failure};
 pub use history::{Alternative, Changed, History, NotInForce};
-pub use record::{Done, FileInfo, Filter, NewRecord, Outcome, Record, Summary, Version};
+pub use record::{Done, FileInfo, Filter, Imported, NewRecord, Outcome, Record, Summary, Version};
 pub use request::Request;
 use serde::{Deserialize, Serialize};
 pub use status::{Cluster, Member, Partner, PartnerState, Refused, SpaceStatus, Status, StoreStatus, WaitingSchool};

@@ -4,7 +4,11 @@
 //! a folder ── folder ──▶ markdown ──▶ front_matter ──▶ keys ─┐
 //!                            │                               ├─▶ Draft: fields, attachments, warnings
 //!                            └──▶ figures (pictures)         │
-//! JSON lines ── jsonl ──▶ json ──────────────────────────────┘
+//! JSON lines ── jsonl ──▶ json ──────────────────────────────┤
+//! CSV ────────── csv ────▶ keys ─────────────────────────────┤
+//! iCalendar ──── ical ───────────────────────────────────────┘
+//! a zip ──────── zip ────▶ a folder
+//! an export ◀──▶ export            (records, both ways)
 //! $EDITOR ◀──▶ form                (fields, both ways)
 //! ```
 //!
@@ -12,20 +16,27 @@
 //! is kept and said, and one bad file or line is a [`Refusal`] that stops nothing else. Everything read is
 //! bounded before it is held. Nothing here signs, stores, prints, or fetches an address.
 
+pub mod csv;
 pub mod date;
 mod draft;
+mod encoding;
+pub mod export;
 pub mod figures;
 pub mod folder;
 pub mod form;
 pub mod front_matter;
 mod html;
+pub mod ical;
+pub mod import;
 pub mod json;
 pub mod jsonl;
 pub mod keys;
+mod lines;
 pub mod markdown;
 mod refusal;
 mod vocabulary;
 mod yaml;
+pub mod zip;
 
 pub use draft::{Attachment, Draft, Options};
 pub use refusal::{Reason, Refusal};

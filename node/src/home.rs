@@ -9,6 +9,7 @@
 //! | `secrets/signed.json` | how far this store has signed, and on which machine (mode 0600) |
 //! | `store.redb` | everything that is held |
 //! | `blobs/` | files that belong to records, named by their hash |
+//! | `tmp/` | what is unpacked while it is imported |
 //! | `node.sock` | where the running node answers the command line (mode 0600) |
 
 use std::collections::BTreeMap;
@@ -105,6 +106,10 @@ impl Home {
     /// Where the running node answers.
     pub fn socket(&self) -> PathBuf {
         self.0.join("node.sock")
+    }
+    /// Where what is unpacked lies for a while.
+    pub fn temporary(&self) -> PathBuf {
+        self.0.join("tmp")
     }
     /// The file of the store.
     pub fn store_path(&self) -> PathBuf {

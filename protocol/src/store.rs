@@ -70,6 +70,8 @@ pub enum Table {
     Holders,
     /// blob ‖ chunk (4) → its bytes: in backups only, where files lie with the rest.
     Files,
+    /// space ‖ a record of an export → the record that it became here.
+    Imported,
     /// school → until when this node refuses to talk to it (8), all ones for good.
     Refusals,
     /// ticket → an invitation that this node issued.
@@ -82,7 +84,7 @@ pub enum Table {
 
 impl Table {
     /// All of them.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::Decisions,
         Self::Operations,
         Self::Identities,
@@ -110,6 +112,7 @@ impl Table {
         Self::Wanted,
         Self::Holders,
         Self::Files,
+        Self::Imported,
         Self::Refusals,
         Self::Invitations,
         Self::DeviceInvitations,
@@ -158,6 +161,7 @@ impl Table {
             Self::Wanted => "wanted-1",
             Self::Holders => "holders-1",
             Self::Files => "files-1",
+            Self::Imported => "imported-1",
             Self::Refusals => "refusals-1",
             Self::Invitations => "invitations-1",
             Self::DeviceInvitations => "device-invitations-1",

@@ -5,6 +5,7 @@ mod backups;
 mod belonging;
 mod devices;
 mod files;
+mod exports;
 mod forms;
 mod joining;
 mod kills;

@@ -23,6 +23,16 @@ const USUAL: usize = 30;
     share list --school \"Northgate Academy\" --limit 100 --json"
 )]
 pub(crate) struct List {
+    #[command(flatten)]
+    filters: Filters,
+    /// At most so many; people are shown 30 unless they say otherwise
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+}
+
+/// Which records.
+#[derive(Args)]
+pub(crate) struct Filters {
     /// Only of this kind: resource, note, event, idea, tip, collection, comment, tried, sign-up, school
     #[arg(long)]
     kind: Option<String>,
@@ -47,14 +57,11 @@ pub(crate) struct List {
     /// Only of our own school
     #[arg(long)]
     mine: bool,
-    /// At most so many; people are shown 30 unless they say otherwise
-    #[arg(long, value_name = "N")]
-    limit: Option<usize>,
 }
 
 impl List {
     pub(super) fn run(&self, context: &Context) -> Done {
-        let mut filter = self.filter(context)?;
+        let mut filter = Filter { limit: self.limit, ..self.filters.filter(context)? };
         let counted = Filter { limit: None, ..filter.clone() };
         if !context.out.json {
             filter.limit = Some(self.limit.unwrap_or(USUAL));
@@ -63,7 +70,7 @@ impl List {
         let mut client = context.client()?;
         let Answer::List(records) = client.ask(Request::List(filter))? else { return Err(unexpected().into()) };
         if records.is_empty() && self.limit != Some(0) {
-            self.check_words(&mut client)?;
+            self.filters.check_words(&mut client)?;
         }
         if context.out.json {
             return context.out.json(&records.iter().map(record::json).collect::<Vec<_>>());
@@ -82,8 +89,11 @@ impl List {
         }
         Ok(())
     }
+}
 
-    fn filter(&self, context: &Context) -> Done<Filter> {
+impl Filters {
+    /// As the node is asked.
+    pub(crate) fn filter(&self, context: &Context) -> Done<Filter> {
         let since = match &self.since {
             None => None,
             Some(text) => {
@@ -102,12 +112,12 @@ impl List {
             tag: self.tag.clone(),
             since,
             mine: self.mine,
-            limit: self.limit,
+            limit: None,
         })
     }
 
     /// Where nothing was found: whether a word is one that cannot find anything.
-    fn check_words(&self, client: &mut Client) -> Done {
+    pub(crate) fn check_words(&self, client: &mut Client) -> Done {
         if let Some(kind) = self.kind.as_deref().filter(|kind| Kind::named(kind).is_none()) {
             let names: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
             let failure = usage(format!("there are no records of the kind {kind:?}"));

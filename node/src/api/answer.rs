@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use staffroom_protocol::charter::Role;
-use staffroom_protocol::id::{SchoolId, SpaceId};
+use staffroom_protocol::id::{RecordId, SchoolId, SpaceId};
 
 use super::{
     BackedUp, Cluster, Decided, DecisionInfo, Device, FileInfo, History, Named, Outcome, Record, Sheet, Status,
@@ -31,6 +31,11 @@ pub enum Answer {
     Edited(Outcome),
     /// To [`List`](super::Request::List).
     List(Vec<Summary>),
+    /// To [`Ids`](super::Request::Ids).
+    Ids(Vec<RecordId>),
+    /// To [`Records`](super::Request::Records): one for each of the first ids, nothing for one that is not
+    /// here any more.
+    Records(Vec<Option<Summary>>),
     /// To [`Count`](super::Request::Count).
     Count(u64),
     /// To [`Show`](super::Request::Show).

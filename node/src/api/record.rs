@@ -21,6 +21,17 @@ pub struct NewRecord {
     pub open: Option<bool>,
 }
 
+/// A record that was imported.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Imported {
+    /// What it is to be.
+    pub record: NewRecord,
+    /// The record that it was where it was exported: so it is known when it comes again.
+    pub origin: Option<RecordId>,
+    /// Whether nothing is made where it is not known.
+    pub only_known: bool,
+}
+
 /// Which records to list.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Filter {

@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 use staffroom_protocol::charter::Role;
-use staffroom_protocol::id::{BlobId, ChangeHash};
+use staffroom_protocol::id::{BlobId, ChangeHash, RecordId};
 use staffroom_protocol::record::field::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::{Filter, NewRecord, Proposal, Secret};
+use super::{Filter, Imported, NewRecord, Proposal, Secret};
 
 /// Asks for something.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,6 +28,13 @@ pub enum Request {
         to: Option<String>,
         /// The records.
         records: Vec<NewRecord>,
+    },
+    /// Makes records that were imported, or brings those that came from the same place up to date.
+    Import {
+        /// A cluster's name or id, `school`, or nothing: the school's only cluster.
+        to: Option<String>,
+        /// The records.
+        records: Vec<Imported>,
     },
     /// Changes one record.
     Edit {
@@ -71,6 +78,15 @@ pub enum Request {
     },
     /// Lists records, newest first.
     List(Filter),
+    /// The ids of all records that may be read here and that a filter lets through, the first made first:
+    /// profiles of schools and what our school took back are among them.
+    Ids(Filter),
+    /// Records in full, as many of these as one answer holds, at least one: those that are left are
+    /// asked for again.
+    Records {
+        /// Their ids.
+        ids: Vec<RecordId>,
+    },
     /// How many records a list would have without its limit.
     Count(Filter),
     /// One record in full.

@@ -13,6 +13,8 @@ pub(super) fn answer(desk: &mut Desk, request: Request) -> Result<Answer, Failur
         Request::Clusters => lookup::clusters(desk).map(Answer::Clusters),
         Request::List(filter) => lookup::list(desk, &filter).map(Answer::List),
         Request::Count(filter) => lookup::count(desk, &filter).map(Answer::Count),
+        Request::Ids(filter) => lookup::ids(desk, &filter).map(Answer::Ids),
+        Request::Records { ids } => lookup::records(desk, &ids).map(Answer::Records),
         Request::Show { id, at } => {
             let record = lookup::show(desk, &id, at.as_deref())?;
             desk.opened = Some(record.summary.id);
@@ -24,6 +26,7 @@ pub(super) fn answer(desk: &mut Desk, request: Request) -> Result<Answer, Failur
         Request::Adapt { id, to, author } => history::adapt(desk, &id, to.as_deref(), author),
         Request::CreateCluster { name } => create_cluster(desk, &name),
         Request::Save { to, records } => saving::save(desk, to.as_deref(), records),
+        Request::Import { to, records } => saving::import(desk, to.as_deref(), records),
         Request::Edit { id, fields, heads, author } => saving::edit(desk, &id, fields, heads, author),
         Request::Files { id, file, .. } => {
             let (space, files) = files::of_record(desk, &id, file.as_deref())?;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use staffroom_protocol::catalogue::Catalogue;
-use staffroom_protocol::id::{DeviceId, SchoolId, SpaceId};
+use staffroom_protocol::id::{DeviceId, RecordId, SchoolId, SpaceId};
 use staffroom_protocol::record::field::Value;
 use staffroom_protocol::record::kind;
 use staffroom_protocol::record::{Card, Fields, View};
@@ -202,6 +202,51 @@ pub(super) fn count(desk: &Desk, filter: &Filter) -> Result<u64, Failure> {
         visited.map_err(failed)?;
     }
     Ok(count)
+}
+
+/// The ids of all that may be read here, the first made first: profiles and what our school took back too.
+pub(super) fn ids(desk: &Desk, filter: &Filter) -> Result<Vec<RecordId>, Failure> {
+    let snapshot = desk.snapshot()?;
+    let ours = Filter { mine: true, ..filter.clone() };
+    let profiles = Filter { kind: filter.kind.clone().or_else(|| Some("school".to_owned())), ..filter.clone() };
+    let mut found = Vec::new();
+    for id in &spaces(desk, filter)? {
+        let visited = Catalogue(&snapshot).newest(id, &mut |card| {
+            if filter.since.is_some_and(|since| card.updated.millis().0 < since) {
+                return false;
+            }
+            if [filter, &ours, &profiles].iter().any(|filter| matches(desk, &snapshot, filter, &card)) {
+                found.push((card.created, card.id));
+            }
+            true
+        });
+        visited.map_err(failed)?;
+    }
+    found.sort_unstable();
+    found.truncate(filter.limit.unwrap_or(usize::MAX));
+    Ok(found.into_iter().map(|(_, id)| id).collect())
+}
+
+/// The first of these records, in full, as many as one answer holds.
+pub(super) fn records(desk: &Desk, ids: &[RecordId]) -> Result<Vec<Option<Summary>>, Failure> {
+    /// How much text one answer holds, about, in bytes.
+    const PAGE: usize = 2 << 20;
+    let snapshot = desk.snapshot()?;
+    let (mut records, mut length) = (Vec::new(), 0);
+    for id in ids {
+        if length > PAGE {
+            break;
+        }
+        let found = Catalogue(&snapshot).record(id).map_err(failed)?.map(|found| {
+            let mut summary = summary(desk, &snapshot, found.card);
+            summary.fields = found.view.fields;
+            summary
+        });
+        let texts = found.iter().flat_map(|summary| summary.fields.values()).filter_map(Value::as_str);
+        length += 1_024 + texts.map(str::len).sum::<usize>();
+        records.push(found);
+    }
+    Ok(records)
 }
 
 /// The spaces that a filter speaks of.

@@ -15,7 +15,7 @@ use super::desk::Desk;
 use super::names::{failed, record, space, space_name};
 use super::scheduled::{self, SCHEDULED};
 use super::wall_clock;
-use crate::api::{Answer, Code, Done, Failure, NewRecord, Outcome};
+use crate::api::{Answer, Code, Done, Failure, Imported, NewRecord, Outcome};
 use crate::exchange::Reason;
 
 /// Makes records, or brings those from the same sources up to date.
@@ -28,12 +28,51 @@ pub(super) fn save(desk: &mut Desk, to: Option<&str>, records: Vec<NewRecord>) -
 /// Makes a record, or brings the one from the same source up to date. One that is refused does not
 /// hold up the others; only a store that failed does.
 pub(super) fn save_one(desk: &mut Desk, space: SpaceId, record: NewRecord) -> Result<Outcome, Failure> {
-    let title = kind::title(&record.kind, &record.fields);
-    let kind = record.kind.clone();
     let source = record.fields.get("source").and_then(Value::as_str).unwrap_or_default();
     let school = desk.replica.school();
     let known = Catalogue(&desk.replica.reader()).by_source(space, school, source).map_err(failed)?;
     let known = known.filter(|_| !source.is_empty());
+    save_as(desk, space, record, known)
+}
+
+/// Makes records that were imported, or brings those from the same place up to date.
+pub(super) fn import(desk: &mut Desk, to: Option<&str>, records: Vec<Imported>) -> Result<Answer, Failure> {
+    let id = space(&desk.replica, to, true)?;
+    let outcomes = records.into_iter().map(|record| import_one(desk, id, record)).collect::<Result<_, _>>()?;
+    Ok(Answer::Saved { space: space_name(&desk.replica, id), outcomes })
+}
+
+/// One that comes out of an export is known by the id that it had there: as itself where it is here, else
+/// as what it became when it was imported before. Its `source` may be another record's here.
+fn import_one(desk: &mut Desk, space: SpaceId, imported: Imported) -> Result<Outcome, Failure> {
+    let Imported { record, origin, only_known } = imported;
+    let Some(origin) = origin else {
+        let source = record.fields.get("source").and_then(Value::as_str).unwrap_or_default();
+        let school = desk.replica.school();
+        let known = Catalogue(&desk.replica.reader()).by_source(space, school, source).map_err(failed)?;
+        if only_known && known.is_none() {
+            let title = kind::title(&record.kind, &record.fields);
+            let (kind, outcome) = (record.kind, Done::Unchanged);
+            return Ok(Outcome { id: None, kind, title, outcome, reason: None, warnings: Vec::new() });
+        }
+        return save_one(desk, space, record);
+    };
+    let itself = Catalogue(&desk.replica.reader()).card(&origin).map_err(failed)?;
+    let known = match itself.filter(|card| card.space == space) {
+        Some(card) => Some(card.id),
+        None => desk.replica.imported(space, origin).map_err(failed)?,
+    };
+    let outcome = save_as(desk, space, record, known)?;
+    if let Some(here) = outcome.id.filter(|_| outcome.outcome == Done::Created) {
+        desk.replica.remember_imported(space, origin, here);
+    }
+    Ok(outcome)
+}
+
+/// Makes a record, or changes the one that it is known to be.
+fn save_as(desk: &mut Desk, space: SpaceId, record: NewRecord, known: Option<RecordId>) -> Result<Outcome, Failure> {
+    let title = kind::title(&record.kind, &record.fields);
+    let kind = record.kind.clone();
     let done = match known {
         Some(id) => update(desk, id, record).map(|done| (id, done)),
         None => create(desk, space, record).map(|id| (id, Done::Created)),
@@ -82,8 +121,12 @@ fn update(desk: &mut Desk, id: RecordId, record: NewRecord) -> Result<Done, NotS
     let (space, present) = now.map(|record| (record.card.space, record.view.fields)).unwrap_or_default();
     let said = prepare(desk, space, &record.kind, record.fields, &present)?;
     let usual = Kind::named(&record.kind).and_then(|kind| kind.shared_state);
+    let newer = version(&said).cmp(&version(&present));
+    if newer.is_lt() {
+        return Ok(Done::Unchanged);
+    }
     let says = |name: &str, value: &Value| {
-        let kept = name == "kind" || (name == "state" && value.as_str() == usual);
+        let kept = name == "kind" || (name == "state" && value.as_str() == usual && !newer.is_gt());
         !kept && !value.is_empty() && present.get(name) != Some(value)
     };
     let fields: Fields = said.into_iter().filter(|(name, value)| says(name, value)).collect();
@@ -94,6 +137,18 @@ fn update(desk: &mut Desk, id: RecordId, record: NewRecord) -> Result<Done, NotS
     let changed = desk.replica.edit(&edit, wall_clock())?;
     desk.attach(space, &edit.fields, &present).map_err(failed)?;
     Ok(if changed { Done::Updated } else { Done::Unchanged })
+}
+
+/// How often an event was changed in the calendar that it comes from (RFC 5545 SEQUENCE): an older version
+/// changes nothing, a newer one counts in all it says.
+fn version(fields: &Fields) -> i64 {
+    let source = fields.get("source").and_then(Value::as_str).unwrap_or_default();
+    match fields.get("extra") {
+        Some(Value::Extra(extra)) if source.starts_with("ical:") => {
+            extra.get("sequence").and_then(|sequence| sequence.parse().ok()).unwrap_or(0)
+        }
+        _ => 0,
+    }
 }
 
 /// Changes one record.

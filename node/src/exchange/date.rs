@@ -53,7 +53,8 @@ fn exact(text: &str) -> Option<Zoned> {
     PARSER.parse_zoned(text).ok()
 }
 
-fn written(zoned: &Zoned) -> Option<String> {
+/// A moment as a field of type date holds it; `None` outside the years 0 to 9999.
+pub(super) fn written(zoned: &Zoned) -> Option<String> {
     let zoned = zoned.round(jiff::Unit::Second).ok()?;
     (0..=9999).contains(&zoned.year()).then(|| zoned.to_string())
 }

@@ -88,7 +88,7 @@ fn write_value(form: &mut String, field: &Field, value: &Value) {
 }
 
 /// A text as a YAML scalar: bare where that is surely the same, else between quotation marks.
-fn scalar(text: &str) -> String {
+pub(super) fn scalar(text: &str) -> String {
     let inside = |c: char| c.is_alphanumeric() || matches!(c, ' ' | '.' | '/' | '-' | '_' | '(' | ')' | '+' | '’');
     let words = ["true", "false", "null", "yes", "no", "on", "off"];
     let bare = text.starts_with(char::is_alphabetic)

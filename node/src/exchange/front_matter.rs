@@ -66,6 +66,14 @@ pub fn read<'a>(what: &str, text: &'a str) -> Result<FrontMatter<'a>, Refusal> {
     Ok(FrontMatter { keys, body, warnings: warning.into_iter().collect() })
 }
 
+/// The YAML and the body of a text, an empty line between them left out; nothing where it has no such parts.
+pub(super) fn parts(text: &str) -> Option<(&str, &str)> {
+    match split(text) {
+        Split::Parts(yaml, body) => Some((yaml, body)),
+        Split::None | Split::Endless => None,
+    }
+}
+
 enum Split<'a> {
     None,
     Endless,

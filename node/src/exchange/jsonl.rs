@@ -5,55 +5,42 @@
 //! zip, a PDF, zeros, a table) is one refusal, not ten thousand.
 
 use std::{
-    fs,
-    io::{self, BufRead, BufReader, Read},
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    io::Read,
+    path::{Path, PathBuf},
 };
 
-use flate2::bufread::MultiGzDecoder;
 use jiff::tz::TimeZone;
 use serde_json::Value as Json;
 use staffroom_protocol::record::kind::Kind;
 
 use super::{
     draft::{Draft, Options},
-    folder::unreadable,
+    export::page,
+    import::Found,
     json,
     json::Reading,
     keys,
+    lines::{self, Lines},
     refusal::{Reason, Refusal},
 };
 
-/// How long a line may be, in bytes: a record with the longest text, each of its characters escaped.
-pub const LINE: usize = 1 << 20;
-/// How much is looked at to tell what a file is, in bytes.
-const FIRST_BLOCK: usize = 64 << 10;
-
+/// How long a line may be, in bytes: a record with all of its fields at their longest, and escapes in them.
+pub const LINE: usize = 4 << 20;
 /// The records of a file, in order.
 pub struct JsonLines {
     what: String,
     options: Options,
     school: TimeZone,
-    input: Box<dyn BufRead + Send>,
-    read: Arc<AtomicU64>,
-    /// Lines that were begun.
-    line: u64,
-    ended: bool,
+    lines: Lines,
+    /// Where the files of an exported record lie.
+    folder: Option<PathBuf>,
 }
 
 /// Opens a file of JSON lines.
 pub fn open(path: &Path, options: &Options) -> Result<JsonLines, Refusal> {
-    let what = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
-    let about = fs::metadata(path).map_err(|error| unreadable(&what, &error))?;
-    if !about.is_file() {
-        return Err(Refusal::new(what, Reason::NotAFile));
-    }
-    let file = fs::File::open(path).map_err(|error| unreadable(&what, &error))?;
-    JsonLines::new(&what, file, options)
+    let (what, file) = lines::file(path)?;
+    let folder = path.parent().map(Path::to_owned);
+    Ok(JsonLines { folder, ..JsonLines::new(&what, file, options)? })
 }
 
 impl JsonLines {
@@ -61,69 +48,43 @@ impl JsonLines {
     pub fn new(what: &str, input: impl Read + Send + 'static, options: &Options) -> Result<Self, Refusal> {
         let school = options.time_zone()?;
         options.asked_kind()?;
-        let read = Arc::new(AtomicU64::new(0));
-        let mut input = BufReader::with_capacity(FIRST_BLOCK, Counted { input, read: Arc::clone(&read) });
-        let head = input.fill_buf().map_err(|error| unreadable(what, &error))?;
-        let mut input: Box<dyn BufRead + Send> = if head.starts_with(b"\x1f\x8b") {
-            Box::new(BufReader::with_capacity(FIRST_BLOCK, MultiGzDecoder::new(input)))
-        } else {
-            Box::new(input)
-        };
-        let head = input.fill_buf().map_err(|error| unpackable(what, &error))?;
-        if let Some(other) = something_else(head) {
+        let mut lines = Lines::new(what, input, Reason::NotJsonLines("it holds what is not text"), false)?;
+        if let Some(other) = something_else(lines.head()?) {
             return Err(Refusal::new(what, Reason::NotJsonLines(other)));
         }
-        let mark = if head.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
-        input.consume(mark);
-        Ok(Self { what: what.to_owned(), options: options.clone(), school, input, read, line: 0, ended: false })
+        Ok(Self { what: what.to_owned(), options: options.clone(), school, lines, folder: None })
     }
 
     /// How many bytes of the file were read so far, compressed ones where it is compressed.
     pub fn progress(&self) -> u64 {
-        self.read.load(Ordering::Relaxed)
+        self.lines.progress()
     }
 
     /// The line, counted from 1, that was read last.
     pub fn line(&self) -> u64 {
-        self.line
+        self.lines.line()
     }
 
     fn refuse(&self, why: Reason) -> Refusal {
-        Refusal::new(&self.what, why).at_line(self.line)
+        self.lines.refuse(why)
     }
 
-    /// The next line into `bytes`, without its end; `false` at the end of the file.
-    fn next_line(&mut self, bytes: &mut Vec<u8>) -> Result<bool, Refusal> {
-        self.line += 1;
-        let (mut long, mut begun) = (false, false);
-        loop {
-            let block = self.input.fill_buf();
-            let block = block.map_err(|error| unpackable(&self.what, &error).at_line(self.line));
-            let block = block.inspect_err(|_| self.ended = true)?;
-            if block.is_empty() {
-                self.ended = true;
-                return if long { Err(self.refuse(Reason::LineTooLong(LINE))) } else { Ok(begun) };
-            }
-            begun = true;
-            let end = block.iter().position(|byte| *byte == b'\n');
-            let part = &block[..end.unwrap_or(block.len())];
-            if part.contains(&0) {
-                self.ended = true;
-                return Err(self.refuse(Reason::NotJsonLines("it holds what is not text")));
-            }
-            long = long || bytes.len() + part.len() > LINE;
-            if !long {
-                bytes.extend_from_slice(part);
-            }
-            let used = part.len() + usize::from(end.is_some());
-            self.input.consume(used);
-            if end.is_some() {
-                return if long { Err(self.refuse(Reason::LineTooLong(LINE))) } else { Ok(true) };
+    /// The next record, with what it was where it comes out of an export.
+    pub fn found(&mut self) -> Option<Result<Found, Refusal>> {
+        let mut bytes = Vec::new();
+        while !self.lines.ended() {
+            bytes.clear();
+            match self.lines.next(LINE, &mut bytes) {
+                Err(refusal) => return Some(Err(refusal)),
+                Ok(false) => return None,
+                Ok(true) if bytes.trim_ascii().is_empty() => {}
+                Ok(true) => return Some(self.read(&bytes)),
             }
         }
+        None
     }
 
-    fn draft(&self, line: &[u8]) -> Result<Draft, Refusal> {
+    fn read(&self, line: &[u8]) -> Result<Found, Refusal> {
         let text = std::str::from_utf8(line).map_err(|_| self.refuse(Reason::NotText))?;
         let json: Json = serde_json::from_str(text).map_err(|error| self.refuse(Reason::NotJson(plainly(&error))))?;
         let map = match json {
@@ -132,13 +93,16 @@ impl JsonLines {
             Json::String(_) => return Err(self.refuse(Reason::NotAnObject("a text"))),
             _ => return Err(self.refuse(Reason::NotAnObject("a single value"))),
         };
+        let located = |refusal: Refusal| Refusal { what: self.what.clone(), ..refusal }.at_line(self.line());
+        if page::is_exported(&map) {
+            return page::of_map(map, None, self.folder.as_deref()).map_err(located);
+        }
         let kind = match (self.options.asked_kind()?, map.get("kind")) {
             (Some(kind), _) => kind,
             (None, None | Some(Json::Null)) => Kind::named("resource").ok_or_else(|| self.unknown("resource"))?,
             (None, Some(Json::String(name))) => Kind::named(name).ok_or_else(|| self.unknown(name))?,
             (None, Some(other)) => return Err(self.unknown(&json::shown(other))),
         };
-        let located = |refusal: Refusal| Refusal { what: self.what.clone(), ..refusal }.at_line(self.line);
         let (fields, warnings) = json::fields_from_json_in(kind, &map, &self.school).map_err(located)?;
         let mut reading = Reading::of(kind, &self.school, fields, warnings);
         keys::settle_state(&mut reading);
@@ -146,7 +110,7 @@ impl JsonLines {
         self.options.apply(&mut fields);
         let draft = Draft { kind: kind.name.to_owned(), fields, attachments: Vec::new(), warnings };
         draft.check(&self.what).map_err(located)?;
-        Ok(draft)
+        Ok(Found::from(draft))
     }
 
     fn unknown(&self, kind: &str) -> Refusal {
@@ -158,17 +122,7 @@ impl Iterator for JsonLines {
     type Item = Result<Draft, Refusal>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let mut bytes = Vec::new();
-        while !self.ended {
-            bytes.clear();
-            match self.next_line(&mut bytes) {
-                Err(refusal) => return Some(Err(refusal)),
-                Ok(false) => return None,
-                Ok(true) if bytes.trim_ascii().is_empty() => {}
-                Ok(true) => return Some(self.draft(&bytes)),
-            }
-        }
-        None
+        self.found().map(|found| found.map(|found| found.draft))
     }
 }
 
@@ -177,15 +131,6 @@ fn plainly(error: &serde_json::Error) -> String {
     let message = error.to_string();
     let message = message.split(" at line ").next().unwrap_or(&message);
     format!("{message}, at character {}", error.column())
-}
-
-fn unpackable(what: &str, error: &io::Error) -> Refusal {
-    match error.kind() {
-        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
-            Refusal::new(what, Reason::BadGzip(error.to_string()))
-        }
-        _ => unreadable(what, error),
-    }
 }
 
 /// What a file is instead of JSON lines, by its first block.
@@ -222,18 +167,4 @@ fn something_else(head: &[u8]) -> Option<&'static str> {
     }
     let any = first.starts_with(b"{") || lines.take(20).any(|line| line.starts_with(b"{"));
     if any { None } else { Some("its lines do not start with a brace") }
-}
-
-/// Counts what is read through it.
-struct Counted<R> {
-    input: R,
-    read: Arc<AtomicU64>,
-}
-
-impl<R: Read> Read for Counted<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.input.read(buffer)?;
-        self.read.fetch_add(u64::try_from(length).unwrap_or(0), Ordering::Relaxed);
-        Ok(length)
-    }
 }

@@ -60,8 +60,14 @@ pub const KEYS: &[(&str, &[&str])] = &[
     ("minutes", &[]),
 ];
 
+/// Whether a key means a field of some kind.
+pub(super) fn is_known(key: &str) -> bool {
+    let key = normal(key);
+    key == "body" || KEYS.iter().any(|(field, _)| keys_of(field).any(|known| known == key))
+}
+
 /// Keys as they are compared.
-fn normal(key: &str) -> String {
+pub(super) fn normal(key: &str) -> String {
     key.trim().to_lowercase().replace(['-', ' '], "_")
 }
 

@@ -129,6 +129,65 @@ pub enum Reason {
         /// What the field takes.
         expected: &'static str,
     },
+    /// Something else than a calendar.
+    #[error("is not a calendar: {0}")]
+    NotCalendar(&'static str),
+    /// A part of a calendar that is none of a school's events.
+    #[error("is {0}, not an event, and is left out")]
+    NotAnEvent(&'static str),
+    /// An event that its calendar marks as private or confidential.
+    #[error("is marked as private in the calendar and is left out")]
+    Private,
+    /// An event with more in it than is kept of one.
+    #[error("is too long for an event: more than {0} bytes")]
+    EventTooLong(usize),
+    /// A calendar with more events than are read of one.
+    #[error("stands behind what is read of one calendar: at most {0} events, 64 MiB")]
+    CalendarTooLong(usize),
+    /// An event without an end.
+    #[error("is an event that breaks off, and is left out")]
+    EventBreaksOff,
+    /// Lines of a calendar that say nothing.
+    #[error("{0} of its lines are not as calendars have them, and are passed over")]
+    OddLines(u64),
+    /// More of the same.
+    #[error("{0} more things in it are left out")]
+    AndMore(u64),
+    /// Something else than a table.
+    #[error("is not a table in CSV: {0}")]
+    NotCsv(&'static str),
+    /// A line of a table with more cells than its first line names.
+    #[error("has {is} cells, and the first line names {named}")]
+    TooManyCells {
+        /// How many it has.
+        is: usize,
+        /// How many the first line names.
+        named: usize,
+    },
+    /// A cell that begins with a quotation mark and does not end.
+    #[error("has a quotation mark that is opened and not closed")]
+    OpenQuote,
+    /// Something else than a zip archive, or a damaged one.
+    #[error("cannot be read as a zip archive: {0}")]
+    BadZip(String),
+    /// A file in an archive that is not unpacked.
+    #[error("is left out: {0}")]
+    LeftOut(&'static str),
+    /// An export that was not finished.
+    #[error("is no finished export: it has no staffroom-export.json that can be read")]
+    NotAnExport,
+    /// A record that is about another one, which cannot be here before it.
+    #[error("is about a record that is about it")]
+    NamesNothing,
+    /// A page or a line of an export that does not say which record it was.
+    #[error("does not say which record it was")]
+    NoOrigin,
+    /// An export in a layout that this program does not know.
+    #[error("was exported by a newer version of this program")]
+    NewerExport,
+    /// A page of an export above its bound.
+    #[error("is too long for a page of an export: more than {0} bytes")]
+    PageTooLong(usize),
     /// A form without its first part.
     #[error("its first part, between the lines of three dashes, is missing or does not end")]
     FormBroken,
@@ -168,6 +227,8 @@ impl Reason {
             }
             Self::UnknownZone(_) => "Zones have names such as Europe/London",
             Self::NotJsonLines(_) => "JSON lines are text with one record a line, also compressed with gzip",
+            Self::CalendarTooLong(_) => "Export a part of the calendar at a time",
+            Self::NotCsv(_) => "The first line names the columns, such as: title,subject,key stage",
             Self::TooManyFiles(_) | Self::TooDeep(_) => "Publish a part of it at a time",
             Self::TooManyAttachments { .. } => "Split it into several records",
             Self::WrongValue { expected: DATE, .. } => "Dates can be written as 2025-06-24 16:00 Europe/London",

@@ -33,10 +33,15 @@ pub(super) enum Fault {
 
 /// Reads one YAML document.
 pub(super) fn to_json(yaml: &str) -> Result<Json, Fault> {
+    to_json_within(yaml, VALUES, BYTES)
+}
+
+/// The same, with so many values and so many bytes at most.
+pub(super) fn to_json_within(yaml: &str, values: usize, bytes: usize) -> Result<Json, Fault> {
     if yaml.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
         return Ok(Json::Null);
     }
-    let mut budget = Budget { values: VALUES, bytes: BYTES, fault: None };
+    let mut budget = Budget { values, bytes, fault: None };
     let read = Seed { budget: &mut budget, depth: DEPTH }.deserialize(serde_yaml_ng::Deserializer::from_str(yaml));
     read.map_err(|error| {
         budget.fault.unwrap_or_else(|| {

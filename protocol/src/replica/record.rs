@@ -132,6 +132,17 @@ impl<S: Store> Replica<S> {
         Ok(())
     }
 
+    /// The record that one of an export became here, where it is still.
+    pub fn imported(&self, space: SpaceId, there: RecordId) -> Result<Option<RecordId>, Fault> {
+        let Some(value) = self.reader().get(Table::Imported, &join_ids(&space.0, &there.0))? else { return Ok(None) };
+        let here = RecordId(value.try_into().map_err(|_| Fault::Malformed { what: "imported record" })?);
+        Ok(self.reader().get(Table::Cards, &here.0)?.map(|_| here))
+    }
+    /// Stages that a record of an export is this one here, so that it is known when it comes again.
+    pub fn remember_imported(&mut self, space: SpaceId, there: RecordId, here: RecordId) {
+        self.staged.put(Table::Imported, join_ids(&space.0, &there.0), here.0);
+    }
+
     /// The document of what is in force of a record, brought up to it from the one that was kept.
     pub(super) fn document(
         &mut self,

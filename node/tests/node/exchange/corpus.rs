@@ -6,8 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use staffroom_node::exchange::{Draft, Options, folder, jsonl};
+use staffroom_node::exchange::{Draft, Options, export::Format, folder, jsonl};
 use staffroom_protocol::record::field::Value;
+
+use super::exports;
 
 /// The corpus folder, or nothing with a line that says which test was skipped.
 fn corpus(test: &str) -> Option<PathBuf> {
@@ -118,4 +120,22 @@ fn all_lessons_are_read() {
     }
     assert_eq!(count, 12_517);
     assert_eq!(lines.progress(), std::fs::metadata(&path).expect("a file").len());
+}
+
+#[test]
+fn the_whole_corpus_comes_back_out_of_an_export_field_by_field() {
+    let Some(corpus) = corpus("the_whole_corpus_comes_back_out_of_an_export_field_by_field") else { return };
+    let lessons = jsonl::open(&corpus.join("oak-lessons.jsonl.gz"), &Options::default()).expect("opened");
+    let mut drafts: Vec<Draft> = lessons.map(|lesson| lesson.expect("read")).collect();
+    drafts.extend(read_all(&corpus.join("events")).into_values());
+    drafts.extend(read_all(&corpus.join("instructor-training")).into_values());
+    let numbered = (0..).zip(drafts);
+    let records: Vec<_> =
+        numbered.map(|(number, draft)| exports::exported(number, &draft.kind, draft.fields)).collect();
+    for (format, name) in [(Format::Markdown, "export"), (Format::JsonLines, "export.zip")] {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let to = folder.path().join(name);
+        exports::write(&to, format, &records);
+        exports::check_same(&records, &exports::read(&to));
+    }
 }

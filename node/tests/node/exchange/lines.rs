@@ -100,7 +100,7 @@ fn gzip_that_breaks_off_is_said_once() {
 
 #[test]
 fn a_line_too_long_is_skipped() {
-    let text = format!("{{\"title\": \"A\"}}\n{{\"title\": \"{}\"}}\n{{\"title\": \"B\"}}\n", "x".repeat(3 << 20));
+    let text = format!("{{\"title\": \"A\"}}\n{{\"title\": \"{}\"}}\n{{\"title\": \"B\"}}\n", "x".repeat(5 << 20));
     let read = read(text).expect("opened");
     assert_eq!(read.len(), 3);
     assert_eq!(read[1].as_ref().expect_err("refused").why, Reason::LineTooLong(jsonl::LINE));
