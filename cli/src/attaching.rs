@@ -31,6 +31,14 @@ impl Attacher {
     /// Stores the files of a draft, and names them in its fields. A file that is the draft refuses it;
     /// one that cannot be had beside a text is a warning.
     pub(crate) fn attach(&self, draft: &mut Draft, essential: bool) -> Result<(), Refusal> {
+        let blobs = draft.fields.len();
+        draft.fields.retain(|_, value| !matches!(value, Value::Blobs(files) if !files.is_empty()));
+        if draft.fields.len() < blobs {
+            // To name a file by its hash would share whatever lies here under it.
+            let warning =
+                "it names files that did not come with it; they are left out (share export brings files along)";
+            draft.warnings.push(warning.to_owned());
+        }
         let mut named = Vec::new();
         for attachment in std::mem::take(&mut draft.attachments) {
             match self.store(&attachment) {

@@ -74,7 +74,11 @@ impl Export {
             As::Jsonl => Format::JsonLines,
         };
         let about = About { school: status.school.name.clone(), made: today.to_string() };
-        let mut open = attachment;
+        let blobs = context.home.blobs();
+        let mut open = |file: &BlobRef| -> Result<Box<dyn Read>, String> {
+            let blob = blobs.open(&file.id).map_err(|why| why.to_string())?;
+            Ok(Box::new(blob.reader()))
+        };
         let open: &mut Open<'_> = &mut open;
         let wrong = |error: Failed| failure(&to, error);
         let exporter = Exporter::new(&to, format, about, open).map_err(wrong)?;
@@ -165,11 +169,6 @@ fn exported(record: &Summary) -> Exported {
         updated: record.updated,
         open: record.open,
     }
-}
-
-/// Opens an attachment; in this version nothing stores any.
-fn attachment(_blob: &BlobRef) -> Result<Box<dyn Read>, String> {
-    Err("attachments are not stored in this version".to_owned())
 }
 
 fn failure(to: &std::path::Path, error: Failed) -> Failure {

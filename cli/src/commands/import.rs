@@ -18,6 +18,7 @@ use staffroom_protocol::id::RecordId;
 use staffroom_protocol::record::field::Value;
 
 use super::Author;
+use crate::attaching::Attacher;
 use crate::batch::{Destination, Item, Saver, shown};
 use crate::context::Context;
 use crate::failure::{Done, failed};
@@ -59,6 +60,7 @@ struct Running<'a> {
     saver: Saver<'a>,
     author: String,
     references: References,
+    attacher: Attacher,
     /// How many records were read, taken or not.
     seen: u64,
     /// How many profiles of schools were passed over.
@@ -81,7 +83,9 @@ impl Import {
         let file = File::open(&self.file, &options, today, &context.home.temporary(), unpacked)?;
         bar.finish_and_clear();
         let saver = Saver::new(client, to, &context.out);
-        let mut running = Running { saver, author, references: References::default(), seen: 0, profiles: 0 };
+        let attacher = Attacher::new(context, ProgressBar::hidden());
+        let references = References::default();
+        let mut running = Running { saver, author, references, attacher, seen: 0, profiles: 0 };
         for left_out in file.left_out() {
             running.saver.save(vec![Item::unreadable(&left_out, "")])?;
         }
@@ -142,9 +146,14 @@ impl Running<'_> {
             return None;
         }
         match self.references.resolve(&mut found) {
-            Next::Ready => Some(Item::found(found, &self.author)),
-            Next::Later => None,
+            Next::Ready => {}
+            Next::Later => return None,
         }
+        let title = found.draft.title().to_owned();
+        Some(match self.attacher.attach(&mut found.draft, false) {
+            Ok(()) => Item::found(found, &self.author),
+            Err(refusal) => Item::unreadable(&refusal, &title),
+        })
     }
 
     fn end(mut self, path: &Path, context: &Context) -> Done {

@@ -52,6 +52,10 @@ impl Blob {
         self.file.read_exact_at(&mut bytes, at)?;
         if self.manifest.is(chunk, &bytes) { Ok(bytes) } else { Err(NotRead::Damaged("a chunk has changed")) }
     }
+    /// Reads all of it, from the beginning.
+    pub fn reader(self) -> impl io::Read {
+        Reader { blob: self, next: 0, chunk: io::Cursor::default() }
+    }
     /// Copies all of it.
     pub fn copy_to(&self, to: &mut impl io::Write, progress: Progress<'_>) -> Result<(), NotRead> {
         for chunk in 0..self.manifest.count() {
@@ -60,6 +64,25 @@ impl Blob {
             progress(bytes.len() as u64);
         }
         Ok(())
+    }
+}
+
+/// Reads a blob, chunk by chunk.
+struct Reader {
+    blob: Blob,
+    next: u32,
+    chunk: io::Cursor<Vec<u8>>,
+}
+
+impl io::Read for Reader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.chunk.read(buffer)?;
+        if read > 0 || buffer.is_empty() || self.next == self.blob.manifest.count() {
+            return Ok(read);
+        }
+        self.chunk = io::Cursor::new(self.blob.chunk(self.next).map_err(io::Error::other)?);
+        self.next += 1;
+        self.chunk.read(buffer)
     }
 }
 
