@@ -51,7 +51,17 @@ fn an_empty_school_gets_the_same_records_and_the_second_time_nothing() {
     let body = "---\ntitle: not front matter\n---\n\r\nEnds with two.\n\n";
     make(
         &hill,
-        &["new", "resource", "--title", "No source", "--body", body, "--tag", "a, b", "--licence", "CC-BY-4.0"],
+        &[
+            "new",
+            "resource",
+            "--title",
+            "No source",
+            &format!("--body={body}"),
+            "--tag",
+            "a, b",
+            "--licence",
+            "CC-BY-4.0",
+        ],
     );
     make(&hill, &["new", "event", "--title", "Meet", "--start", "2027-06-24 16:00 Europe/Paris", "--capacity", "30"]);
     make(&hill, &["new", "note", "--title", "A draft", "--state", "draft", "--finding", "It helps"]);
