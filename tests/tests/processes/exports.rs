@@ -66,6 +66,9 @@ fn an_empty_school_gets_the_same_records_and_the_second_time_nothing() {
     make(&hill, &["new", "event", "--title", "Meet", "--start", "2027-06-24 16:00 Europe/Paris", "--capacity", "30"]);
     make(&hill, &["new", "note", "--title", "A draft", "--state", "draft", "--finding", "It helps"]);
     let resource = id_of(&hill, "No source");
+    let sheet = folder.path().join("two words & ü.pdf");
+    std::fs::write(&sheet, super::files::noise(1, 300_000)).expect("written");
+    make(&hill, &["edit", &resource, "--attach", sheet.to_str().expect("UTF-8")]);
     make(&hill, &["new", "comment", "--about", &resource, "--body", "Thanks for this"]);
     make(&hill, &["new", "tried", "--about", &resource, "--what-happened", "It rained"]);
     let meet = id_of(&hill, "Meet");
@@ -112,6 +115,11 @@ fn an_empty_school_gets_the_same_records_and_the_second_time_nothing() {
         let again = json(&brook, &["import", to]);
         assert_eq!((again["created"].as_u64(), again["updated"].as_u64()), (Some(0), Some(0)), "{again}");
         assert_eq!(records(&brook).len(), before.len());
+        // The same file, byte for byte, under the same name.
+        let got = folder.path().join(format!("got-{name}"));
+        let there = id_of(&brook, "No source");
+        make(&brook, &["get", &there, "--to", got.to_str().expect("UTF-8")]);
+        assert!(std::fs::read(&got).expect("it is here") == std::fs::read(&sheet).expect("it is here"));
         // Also after all that is cache was made anew.
         make(&brook, &["verify", "--rebuild"]);
         assert_eq!(json(&brook, &["import", to])["unchanged"].as_u64(), Some(before.len() as u64));

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use super::{set_up, ticket};
 
 /// Bytes that do not compress and that follow from a number.
-pub(super) fn noise(number: u64, length: usize) -> Vec<u8> {
+pub(crate) fn noise(number: u64, length: usize) -> Vec<u8> {
     let mut bytes = vec![0; length];
     blake3::Hasher::new().update(&number.to_le_bytes()).finalize_xof().fill(&mut bytes);
     bytes
