@@ -392,6 +392,7 @@ fn frames() {
         version: 0,
         space,
         charter: charter().hash(),
+        erasures: [0xee; 32],
         frontier: frontier.hash(),
         credit: limits::CREDIT,
         answer: true,

@@ -133,7 +133,7 @@ fn bare_start(home: &Path) -> Duration {
 fn reconnect(hill: &Path, brook: &Path, node: Serving, folder: &Path) {
     node.stop();
     let hello =
-        Hello { version: 0, space: SpaceId([1; 32]), charter: [1; 32], frontier: [1; 32], credit: 4, answer: true };
+        Hello { version: 0, space: SpaceId([1; 32]), charter: [1; 32], erasures: [1; 32], frontier: [1; 32], credit: 4, answer: true };
     let frames = 2 * (4 + encode(&Message::Hello(hello)).len());
     let node = Serving::start(brook, &[]);
     let begun = Instant::now();
