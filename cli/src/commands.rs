@@ -8,6 +8,8 @@ mod decision;
 mod demo;
 mod device;
 mod edit;
+mod erase;
+mod hide;
 mod import;
 mod init;
 mod invite;
@@ -100,6 +102,8 @@ enum Verb {
     Edit(edit::Edit),
     Adapt(adapt::Adapt),
     Settle(settle::Settle),
+    Hide(hide::Hide),
+    Erase(erase::Erase),
     List(list::List),
     Show(show::Show),
     Why(why::Why),
@@ -138,6 +142,8 @@ pub(crate) fn run(cli: &Cli) -> Done {
         Verb::Edit(verb) => verb.run(&context),
         Verb::Adapt(verb) => verb.run(&context),
         Verb::Settle(verb) => verb.run(&context),
+        Verb::Hide(verb) => verb.run(&context),
+        Verb::Erase(verb) => verb.run(&context),
         Verb::List(verb) => verb.run(&context),
         Verb::Show(verb) => verb.run(&context),
         Verb::Why(verb) => verb.run(&context),

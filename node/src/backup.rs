@@ -13,14 +13,11 @@ use staffroom_protocol::entropy::Entropy;
 use staffroom_protocol::fault::Fault;
 use staffroom_protocol::identity::{IdentityChain, Keys, RecoveryCode, Rights, SecretKey};
 use staffroom_protocol::replica::Local;
-use staffroom_protocol::store::{Batch, Read as _, Store as _, Table};
+use staffroom_protocol::store::Table;
 
 use crate::api::{BackedUp, Code, Failure};
 use crate::home::{Home, random};
 use crate::store::{RedbStore, Snapshot};
-
-/// Writes of one transaction of a copy: enough to be quick, few enough for little memory.
-const BATCH: usize = 20_000;
 
 /// What is not in a backup: secrets of tickets.
 const LEFT_OUT: [Table; 3] = [Table::Invitations, Table::DeviceInvitations, Table::Joins];
@@ -33,7 +30,9 @@ pub(crate) fn write(snapshot: &Snapshot, path: &Path) -> Result<BackedUp, Failur
     }
     let part = part(path);
     let _ = fs::remove_file(&part);
-    let copied = copy(snapshot, &part).and_then(|()| {
+    let kept = Table::ALL.into_iter().filter(|table| !LEFT_OUT.contains(table));
+    let copied = snapshot.copy_to(&part, kept).and_then(|copied| {
+        drop(copied);
         let file = fs::File::open(&part).map_err(|error| Fault::Store(error.to_string()))?;
         file.sync_all().and_then(|()| fs::rename(&part, path)).map_err(|error| Fault::Store(error.to_string()))
     });
@@ -51,22 +50,6 @@ fn part(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".part");
     path.with_file_name(name)
-}
-
-fn copy(snapshot: &Snapshot, path: &Path) -> Result<(), Fault> {
-    let mut to = RedbStore::open(path).map_err(|error| Fault::Store(error.to_string()))?;
-    for table in Table::ALL.into_iter().filter(|table| !LEFT_OUT.contains(table)) {
-        let mut batch = Batch::default();
-        snapshot.scan(table, &[], &[], &mut |key, value| {
-            batch.put(table, key, value);
-            if batch.len() >= BATCH {
-                to.commit(core::mem::take(&mut batch))?;
-            }
-            Ok(true)
-        })?;
-        to.commit(batch)?;
-    }
-    Ok(())
 }
 
 /// Sets an empty home up with a backup, for the school whose sheet has this code: a new device with

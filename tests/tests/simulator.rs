@@ -35,7 +35,7 @@ fn members_converge_whatever_goes_wrong() {
     let (counts, failure) = run_seeds(first, seeds, Plan::small);
     report("small clusters", &counts, failure.as_ref());
     let done = ["joins", "leaves", "decided: promotions", "decided: demotions", "decided: removals"];
-    let tried = ["refusals of a peer", "sheets renewed", "devices revoked", "votes no", "entries restated"];
+    let tried = ["refusals of a peer", "sheets renewed", "devices revoked", "votes no", "entries restated", "erasures", "receipts", "decided: erasures"];
     all_happened(&counts, done.into_iter().chain(tried));
 }
 
@@ -116,6 +116,7 @@ fn caught(planted: Planted) {
         Planted::Rule(Rule::OrderIgnored) => &["members_are_as_expected", "logs_end_as_expected"],
         // No fault of the rules: it refuses edits, and breaks no promise.
         Planted::Rule(Rule::LibraryFails) => &[],
+        Planted::Rule(Rule::ErasureIgnored) => &["what_is_erased_is_not_held"],
         Planted::CutTooLow => &["cuts_list_what_is_held"],
         Planted::TicketTwice => &["tickets_admit_whom_they_should", "one_ticket_admits_one_school"],
         Planted::AsideServed => &["nothing_is_sent_before_it_is_durable"],
@@ -148,6 +149,11 @@ fn a_session_that_outlasts_membership_is_caught() {
 #[test]
 fn an_operation_that_a_decision_took_away_is_caught() {
     caught(Planted::Rule(Rule::OrderIgnored));
+}
+
+#[test]
+fn an_erasure_that_is_ignored_is_caught() {
+    caught(Planted::Rule(Rule::ErasureIgnored));
 }
 
 #[test]

@@ -47,6 +47,9 @@ pub(crate) struct List {
     /// Only of our own school
     #[arg(long)]
     mine: bool,
+    /// Only what is hidden at our school
+    #[arg(long)]
+    hidden: bool,
     /// At most so many; people are shown 30 unless they say otherwise
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
@@ -102,6 +105,7 @@ impl List {
             tag: self.tag.clone(),
             since,
             mine: self.mine,
+            hidden: self.hidden,
             limit: self.limit,
         })
     }

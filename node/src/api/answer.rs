@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use staffroom_protocol::charter::Role;
-use staffroom_protocol::id::{SchoolId, SpaceId};
+use staffroom_protocol::id::{RecordId, SchoolId, SpaceId};
 
 use super::{
-    BackedUp, Cluster, Decided, DecisionInfo, Device, History, Named, Outcome, Record, Sheet, Status, Summary, Verified,
+    BackedUp, BeforeErasing, Cluster, Decided, DecisionInfo, Device, Erasure, History, Named, Outcome, Record, Sheet, Status, Summary, Verified,
 };
 
 /// What is answered.
@@ -36,6 +36,17 @@ pub enum Answer {
     Record(Box<Record>),
     /// To [`History`](super::Request::History).
     History(Box<History>),
+    /// To [`BeforeErasing`](super::Request::BeforeErasing).
+    BeforeErasing(Box<BeforeErasing>),
+    /// To [`Erase`](super::Request::Erase) and [`Erasure`](super::Request::Erasure).
+    Erasure(Box<Erasure>),
+    /// To [`Hide`](super::Request::Hide).
+    Hidden {
+        /// The record, by its title.
+        record: Named<RecordId>,
+        /// Whether it is not shown now.
+        hidden: bool,
+    },
     /// To [`Invite`](super::Request::Invite).
     Ticket {
         /// The text to hand over.

@@ -3,7 +3,7 @@
 use super::desk::Desk;
 use super::names::{OWN, clusters, failed};
 use super::profile::introduce;
-use super::{deciding, devices, history, lookup, saving, waiting};
+use super::{deciding, devices, erasing, history, lookup, saving, waiting};
 use crate::api::{Answer, Code, Failure, Named, Request};
 
 /// Does what a request asks for, staged.
@@ -25,6 +25,10 @@ pub(super) fn answer(desk: &mut Desk, request: Request) -> Result<Answer, Failur
         Request::CreateCluster { name } => create_cluster(desk, &name),
         Request::Save { to, records } => saving::save(desk, to.as_deref(), records),
         Request::Edit { id, fields, heads, author } => saving::edit(desk, &id, fields, heads, author),
+        Request::BeforeErasing { id } => erasing::look(desk, &id),
+        Request::Erase { id } => erasing::erase(desk, &id),
+        Request::Erasure { id } => erasing::status(desk, &id),
+        Request::Hide { id, hidden } => erasing::hide(desk, &id, hidden),
         Request::Devices => Ok(devices::list(desk)),
         Request::RevokeDevice { device, code } => devices::revoke(desk, &device, code.as_ref()),
         Request::InviteDevice { expires_in } => devices::invite(desk, expires_in),

@@ -142,7 +142,7 @@ impl Dialler {
         match notice {
             Ok(Notice::Charter(_)) => self.plan_within(AFTER_CHARTER),
             Ok(Notice::Record(..)) | Err(RecvError::Lagged(_)) => self.plan_within(AFTER_RECORD),
-            Ok(Notice::Entries(..) | Notice::Restated(..)) => {}
+            Ok(Notice::Entries(..) | Notice::Erasures(_) | Notice::Restated(..)) => {}
             Err(RecvError::Closed) => return false,
         }
         true

@@ -139,6 +139,16 @@ impl<S: Store> Replica<S> {
         Ok(None)
     }
 
+    /// Does not show a record at our school, or shows it again. Nobody else hears of it.
+    pub fn hide(&mut self, record: &RecordId, hidden: bool) -> Result<(), Fault> {
+        self.check()?;
+        if hidden {
+            self.staged.put(Table::Hidden, record.0, []);
+        } else {
+            self.staged.delete(Table::Hidden, record.0);
+        }
+        Ok(())
+    }
     /// The space of a record that is erased, and who did that.
     pub fn erased(&self, record: &RecordId) -> Option<(SpaceId, ErasedBy)> {
         self.spaces.iter().find_map(|(id, space)| Some((*id, space.erased_by(record)?)))

@@ -201,6 +201,7 @@ impl<S: Store> Replica<S> {
     fn stage_erased(&mut self, record: RecordId, space: SpaceId, key: Vec<u8>) -> Result<(), Fault> {
         self.staged.delete(Table::Quarantine, key.clone());
         self.staged.delete(Table::Unmerged, key);
+        self.staged.delete(Table::Hidden, record.0);
         let card = Catalogue(&self.reader()).card(&record)?;
         card.filter(|card| card.space == space).map_or(Ok(()), |card| self.unstage_card(&card))
     }
