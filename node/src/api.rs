@@ -17,7 +17,7 @@ mod store;
 pub use answer::Answer;
 pub use deciding::{Decided, DecisionInfo, DecisionState, Proposal, VoteInfo};
 pub use device::{Device, Secret, Sheet};
-pub use erasing::{BeforeErasing, Erasure, ErasingDevice, ErasingSchool};
+pub use erasing::{BeforeErasing, ErasingDevice, ErasingSchool, Erasure};
 pub use failure::{Code, Failure};
 pub use history::{Alternative, Changed, History, NotInForce};
 pub use record::{Done, Filter, NewRecord, Outcome, Record, Summary, Version};

@@ -240,13 +240,7 @@ impl Snapshot {
     }
 }
 
-fn scan(
-    read: &ReadTransaction,
-    table: Table,
-    prefix: &[u8],
-    from: &[u8],
-    visit: Visit<'_>,
-) -> Result<(), Fault> {
+fn scan(read: &ReadTransaction, table: Table, prefix: &[u8], from: &[u8], visit: Visit<'_>) -> Result<(), Fault> {
     let rows = read.open_table(definition(table)).map_err(failed)?;
     for row in rows.range(prefix.max(from)..).map_err(failed)? {
         let (key, value) = row.map_err(failed)?;

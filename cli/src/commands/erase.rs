@@ -4,7 +4,7 @@ use std::io::{self, BufRead as _, Write as _};
 
 use clap::Args;
 use serde_json::{Value as Json, json};
-use staffroom_node::api::{Answer, BeforeErasing, Erasure, ErasingDevice, ErasingSchool, Proposal, Request, Summary};
+use staffroom_node::api::{Answer, BeforeErasing, ErasingDevice, ErasingSchool, Erasure, Proposal, Request, Summary};
 
 use super::decision;
 use crate::client::Client;
@@ -16,12 +16,14 @@ use crate::when;
 
 /// Erase a record for everyone, for good
 #[derive(Args)]
-#[command(after_help = "Examples:\n  share erase k3v9xq\n  share erase k3v9xq --yes\n  share erase k3v9xq --status\n\n\
+#[command(
+    after_help = "Examples:\n  share erase k3v9xq\n  share erase k3v9xq --yes\n  share erase k3v9xq --status\n\n\
     Its text, its history and the names of its authors go at every school of the cluster, from lists,\n\
     from memory and from the disk; each school signs that they are gone. What cannot be reached:\n\
     backups, printed copies, what browsers keep. share edit k3v9xq --state withdrawn takes it out of\n\
     lists everywhere, share hide k3v9xq at our school alone. To correct a part of a text for good,\n\
-    share a new record, then erase the old one.")]
+    share a new record, then erase the old one."
+)]
 pub(crate) struct Erase {
     /// Its id; the first letters will do
     id: String,
@@ -101,15 +103,19 @@ fn warning(before: &BeforeErasing) -> String {
         _ => (format!("in {space}"), "at every school"),
     };
     let mut text = format!(
-        "\"{}\" ({} {}, {place}) is erased for good {who}: its text, its history and the names of\n\
-         its authors. Nobody can bring it back. What this does not reach: backups, printed copies, what\n\
-         browsers keep, and what somebody saved elsewhere.",
+        "\"{}\" ({} {}, {place}) is to be erased for good {who}:\n\
+         its text, its history and the names of its authors. Nobody can bring it back.\n\
+         What this does not reach: backups, printed copies, what browsers keep, what somebody saved elsewhere.",
         one_line(&title(summary)),
         one_line(&summary.kind),
         short(&summary.id),
     );
     let lists = [
-        (&before.same_files, "other record uses the same files and keeps them", "other records use the same files and keep them"),
+        (
+            &before.same_files,
+            "other record uses the same files and keeps them",
+            "other records use the same files and keep them",
+        ),
         (&before.adapted, "record was adapted from it and stays", "records were adapted from it and stay"),
     ];
     for (others, one, many) in lists.into_iter().filter(|(others, ..)| !others.is_empty()) {

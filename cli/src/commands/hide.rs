@@ -24,7 +24,9 @@ pub(crate) struct Hide {
 impl Hide {
     pub(super) fn run(&self, context: &Context) -> Done {
         let request = Request::Hide { id: self.id.clone(), hidden: !self.undo };
-        let Answer::Hidden { record, hidden } = context.client()?.ask(request)? else { return Err(unexpected().into()) };
+        let Answer::Hidden { record, hidden } = context.client()?.ask(request)? else {
+            return Err(unexpected().into());
+        };
         let out = &context.out;
         out.json(&json!({ "id": record.id, "title": record.name, "hidden": hidden }))?;
         let (title, id) = (one_line(&record.name), short(&record.id));

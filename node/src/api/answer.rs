@@ -5,7 +5,8 @@ use staffroom_protocol::charter::Role;
 use staffroom_protocol::id::{RecordId, SchoolId, SpaceId};
 
 use super::{
-    BackedUp, BeforeErasing, Cluster, Decided, DecisionInfo, Device, Erasure, History, Named, Outcome, Record, Sheet, Status, Summary, Verified,
+    BackedUp, BeforeErasing, Cluster, Decided, DecisionInfo, Device, Erasure, History, Named, Outcome, Record, Sheet,
+    Status, Summary, Verified,
 };
 
 /// What is answered.

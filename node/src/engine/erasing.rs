@@ -20,9 +20,7 @@ use super::desk::Desk;
 use super::lookup::summary;
 use super::names::{self, failed, school_name, space_name};
 use super::wall_clock;
-use crate::api::{
-    Answer, BeforeErasing, Code, Erasure, ErasingDevice, ErasingSchool, Failure, Named,
-};
+use crate::api::{Answer, BeforeErasing, Code, ErasingDevice, ErasingSchool, Erasure, Failure, Named};
 use crate::store::Snapshot;
 
 /// A rewrite that takes longer than this is not done again at once.
@@ -47,7 +45,9 @@ impl Desk {
     pub(super) fn wipe(&mut self) -> Result<(), Fault> {
         let now = wall_clock();
         // A clock that was set back holds nothing up for long.
-        if self.replica.unwiped() == 0 || (now < self.wiping.not_before && self.wiping.not_before.since(now) < AGAIN_MS * SHARE) {
+        if self.replica.unwiped() == 0
+            || (now < self.wiping.not_before && self.wiping.not_before.since(now) < AGAIN_MS * SHARE)
+        {
             return Ok(());
         }
         let begun = Instant::now();
@@ -161,6 +161,13 @@ pub(super) fn erase(desk: &mut Desk, asked: &str) -> Result<Answer, Failure> {
             (None, Err(_)) => return Err(failure),
         },
     };
+    if Catalogue(&snapshot).card(&id).map_err(failed)?.is_some_and(|card| card.kind == "school") {
+        return Err(Failure::new(
+            Code::Refused,
+            "a school's profile stays as long as the school belongs: partners find it by that",
+        )
+        .hint(format!("share edit {} changes what it says", id.short())));
+    }
     desk.replica.erase(&id, wall_clock()).map_err(|fault| match fault {
         EditFault::NoSuchRecord => Failure::new(Code::NotFound, format!("there is no record {asked:?} here"))
             .hint("share list shows what there is"),
@@ -212,7 +219,8 @@ fn status_of(desk: &Desk, id: RecordId) -> Result<Answer, Failure> {
     schools.extend(receipts.iter().map(|receipt| receipt.school));
     let of_school = |school: SchoolId| {
         let chain = held.charter().identities().get(&school);
-        let mut devices: BTreeSet<DeviceId> = chain.map(|chain| chain.devices().into_keys().collect()).unwrap_or_default();
+        let mut devices: BTreeSet<DeviceId> =
+            chain.map(|chain| chain.devices().into_keys().collect()).unwrap_or_default();
         devices.extend(receipts.iter().filter(|receipt| receipt.school == school).map(|receipt| receipt.device));
         let device = |device: DeviceId| ErasingDevice {
             device,
@@ -226,7 +234,9 @@ fn status_of(desk: &Desk, id: RecordId) -> Result<Answer, Failure> {
     };
     let schools: Vec<ErasingSchool> = schools.into_iter().map(of_school).collect();
     let (by, at, decision) = match by {
-        ErasedBy::School(school, clock) => (Some(school_name(&snapshot, &space, &school)), Some(clock.millis().0), None),
+        ErasedBy::School(school, clock) => {
+            (Some(school_name(&snapshot, &space, &school)), Some(clock.millis().0), None)
+        }
         ErasedBy::Decision(decision) => (None, None, Some(decision)),
     };
     let complete = schools.iter().all(|school| school.erased);

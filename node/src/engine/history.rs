@@ -9,8 +9,8 @@ use staffroom_protocol::record::kind::Kind;
 use staffroom_protocol::replica::{Edit, Settle};
 
 use super::desk::Desk;
-use super::lookup::summary;
 use super::erasing::record;
+use super::lookup::summary;
 use super::names::{OWN, failed, school_name, space, space_name};
 use super::{saving, wall_clock};
 use crate::api::{self, Answer, Code, Failure, NewRecord};

@@ -264,7 +264,8 @@ pub(super) fn show(desk: &Desk, asked: &str, at: Option<&str>) -> Result<Record,
     }
     let catalogue = Catalogue(&snapshot);
     let about_this = catalogue.about(&found.card).map_err(failed)?;
-    let about_this = about_this.into_iter().map(|card| summary(desk, &snapshot, card)).collect();
+    let shown = about_this.into_iter().filter(|card| !erasing::is_hidden(&snapshot, &card.id));
+    let about_this = shown.map(|card| summary(desk, &snapshot, card)).collect();
     let titles = titles(&snapshot, &found.view.fields);
     let (local_fault, not_in_force) = (found.card.local_fault.clone(), found.card.not_in_force);
     let mut summary = summary(desk, &snapshot, found.card);

@@ -56,7 +56,7 @@ pub struct Mark {
 
 impl Mark {
     /// What HELLO says of them.
-    pub(crate) fn hash(marks: &[Self]) -> [u8; 32] {
+    pub fn hash(marks: &[Self]) -> [u8; 32] {
         let bytes: Vec<u8> = marks.iter().flat_map(|mark| [&mark.record.0[..], &mark.state].concat()).collect();
         hash::ERASURES_STATE.hash(&[&bytes])
     }

@@ -140,7 +140,8 @@ impl<S: Store> Replica<S> {
     /// Puts an entry aside; `said` if its words were set again.
     pub(super) fn stage_aside(&mut self, entry: &Verified, said: bool) {
         let key = Self::aside_key(entry);
-        let erased = self.spaces.get(&entry.header().space).is_some_and(|space| space.is_erased(&entry.header().record));
+        let erased =
+            self.spaces.get(&entry.header().space).is_some_and(|space| space.is_erased(&entry.header().record));
         let payload = entry.payload().filter(|_| !erased);
         let payload = payload.map(|payload| self.packer.pack(payload.as_bytes())).unwrap_or_default();
         self.staged.put(Table::Aside, key, [&[u8::from(said)], entry.signed_bytes(), &payload].concat());

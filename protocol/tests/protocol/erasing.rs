@@ -154,7 +154,9 @@ impl World {
                 let known: Vec<RecordId> =
                     self.records.iter().filter(|record| knows(one, record) || knows(other, record)).copied().collect();
                 let (said, _) = talk(one, other, self.space);
-                let runs = said.iter().filter_map(|message| if let Message::Entries(runs) = message { Some(runs) } else { None });
+                let runs = said
+                    .iter()
+                    .filter_map(|message| if let Message::Entries(runs) = message { Some(runs) } else { None });
                 for entry in runs.flatten().flat_map(|run| &run.0) {
                     assert!(
                         entry.payload().is_none() || !known.contains(&entry.header().record),
@@ -321,7 +323,12 @@ fn a_node_that_was_off_erases_before_it_sends_an_entry() {
     for school in [&*brook, &*north] {
         assert_eq!(title_of(school, &record), None);
         assert_eq!(title_of(school, &theirs).as_deref(), Some("Of north"));
-        assert!(!school.store().iter().any(|(_, _, value)| readings(value).iter().any(|r| r.windows(8).any(|p| p == b"qzxnorth"))));
+        assert!(
+            !school
+                .store()
+                .iter()
+                .any(|(_, _, value)| readings(value).iter().any(|r| r.windows(8).any(|p| p == b"qzxnorth")))
+        );
     }
     assert_eq!(brook.space(&world.space).unwrap().frontier(), north.space(&world.space).unwrap().frontier());
 }
@@ -352,7 +359,12 @@ fn an_erasure_counts_on_any_branch_of_a_fork_and_above_the_cut_of_a_removal() {
     settle(&mut [&mut hill, &mut brook], space);
     for school in [&hill, &brook] {
         assert!(school.erased(&second).is_some() && title_of(school, &second).is_none());
-        assert!(school.store().iter().all(|(_, _, value)| !readings(value).iter().any(|r| r.windows(9).any(|p| p == b"qzxsecond"))));
+        assert!(
+            school
+                .store()
+                .iter()
+                .all(|(_, _, value)| !readings(value).iter().any(|r| r.windows(9).any(|p| p == b"qzxsecond")))
+        );
     }
 }
 
@@ -397,6 +409,11 @@ fn a_store_with_an_erasure_has_no_payload_of_it_even_where_it_came_first() {
     talk(&mut before, &mut brook, space);
     for school in [&before, &brook] {
         assert!(school.erased(&record).is_some());
-        assert!(school.store().iter().all(|(_, _, value)| !readings(value).iter().any(|r| r.windows(7).any(|p| p == b"qzxword"))));
+        assert!(
+            school
+                .store()
+                .iter()
+                .all(|(_, _, value)| !readings(value).iter().any(|r| r.windows(7).any(|p| p == b"qzxword")))
+        );
     }
 }

@@ -70,6 +70,16 @@ fn a_flipped_bit_makes_no_erasure() {
     assert_eq!(brook.admit_erasure(space, &rightful), Ok(true));
     brook.flush().unwrap();
     assert!(!is_shown(&brook, &record));
+    // What it tells of that is what the page says.
+    let derived = |parts: &[&[u8]]| {
+        let mut hasher = blake3::Hasher::new_derive_key("staffroom 2026 erasures state v1");
+        parts.iter().for_each(|part| drop(hasher.update(part)));
+        *hasher.finalize().as_bytes()
+    };
+    let state = *derived(&[&record.0, &rightful.id().0]).first_chunk().unwrap();
+    let held = brook.space(&space).unwrap();
+    assert_eq!(held.erasure_marks(), [Mark { record, state }]);
+    assert_eq!(held.erasures_hash(), derived(&[&record.0, &state]));
 }
 
 #[test]

@@ -72,7 +72,9 @@ impl World {
             nothing_of_what_is_erased_is_held(*number, replica)?;
             let held = replica.space(&space).map_err(|fault| Violation::new("spaces_stay", fault))?;
             let known = held.erased().iter().all(|record| self.model.may_be_erased.contains(record));
-            Violation::unless(known, "only_what_was_erased_is_erased", || format!("node {number}: {:?}", held.erased()))?;
+            Violation::unless(known, "only_what_was_erased_is_erased", || {
+                format!("node {number}: {:?}", held.erased())
+            })?;
             // Whoever left, was removed or went on from an earlier state may have told nobody.
             let told = |by: &usize| holders.contains(by) && !self.model.tainted.contains(&self.nodes[*by].device);
             for (record, _, by) in self.model.erasures().filter(|(_, at, by)| *at == space && told(by)) {
@@ -111,7 +113,9 @@ pub(super) fn nothing_of_what_is_erased_is_held(number: usize, replica: &School)
         match table {
             Table::Headers if store.get(Table::Payloads, key).is_ok_and(|payload| payload.is_some()) => {
                 let entry = parsed(value)?;
-                Violation::unless(!erased(&entry), NAME, || format!("n{number}: a payload of {:?}", entry.header().record))?;
+                Violation::unless(!erased(&entry), NAME, || {
+                    format!("n{number}: a payload of {:?}", entry.header().record)
+                })?;
             }
             Table::Aside if value.len() > 1 + SIGNED_HEADER => {
                 let entry = parsed(&value[1..=SIGNED_HEADER])?;
@@ -119,7 +123,9 @@ pub(super) fn nothing_of_what_is_erased_is_held(number: usize, replica: &School)
             }
             Table::Cards => {
                 let record = RecordId(key.try_into().map_err(|_| Violation::new("store_reads", "a short key"))?);
-                Violation::unless(replica.erased(&record).is_none(), NAME, || format!("n{number}: a card of {record:?}"))?;
+                Violation::unless(replica.erased(&record).is_none(), NAME, || {
+                    format!("n{number}: a card of {record:?}")
+                })?;
             }
             _ => {}
         }
@@ -130,6 +136,7 @@ pub(super) fn nothing_of_what_is_erased_is_held(number: usize, replica: &School)
 /// No payload of a record leaves a node that knows it to be erased.
 pub(super) fn what_is_erased_is_never_served(space: Option<&Space>, message: &Message) -> Result<(), Violation> {
     let (Some(space), Message::Entries(runs)) = (space, message) else { return Ok(()) };
-    let served = runs.iter().flat_map(|run| &run.0).find(|e| e.payload().is_some() && space.is_erased(&e.header().record));
+    let served =
+        runs.iter().flat_map(|run| &run.0).find(|e| e.payload().is_some() && space.is_erased(&e.header().record));
     Violation::unless(served.is_none(), "what_is_erased_is_never_served", || format!("{served:?}"))
 }

@@ -247,12 +247,7 @@ pub(super) fn one_ticket_admits_one_school(space: &Space) -> Holds {
 pub(super) type Views = BTreeMap<(SpaceId, [[u8; 32]; 3]), (u64, usize)>;
 
 /// Nodes that hold the same show the same.
-pub(super) fn one_view_per_frontier(
-    views: &mut Views,
-    node: usize,
-    space: SpaceId,
-    witness: &SpaceWitness,
-) -> Holds {
+pub(super) fn one_view_per_frontier(views: &mut Views, node: usize, space: SpaceId, witness: &SpaceWitness) -> Holds {
     let key = (space, [witness.charter, witness.frontier, witness.erasures]);
     let (shown, first) = *views.entry(key).or_insert((witness.shown, node));
     let found = || format!("nodes {first} and {node} hold the same of {space:?} and show something else");
@@ -302,7 +297,9 @@ pub(super) fn nothing_is_sent_before_it_is_durable(
         }
         Message::Hello(hello) => {
             let erasures = hello.erasures == witness.erasures || witness.logs.is_empty();
-            erasures && hello.charter == witness.charter && (hello.frontier == witness.frontier || witness.logs.is_empty())
+            erasures
+                && hello.charter == witness.charter
+                && (hello.frontier == witness.frontier || witness.logs.is_empty())
         }
         Message::Positions(positions) => {
             let operations: u64 = positions.operations.values().map(|(n, ..)| u64::from(*n)).sum();

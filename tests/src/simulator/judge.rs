@@ -191,8 +191,12 @@ impl World {
         let shown: BTreeSet<RecordId> = records.iter().map(|record| record.card.id).collect();
         // Records that nodes began by themselves, to say words again.
         let again = self.model.restated.iter().filter(|(entry, (_, begins))| *begins && stands.contains(*entry));
-        let all: BTreeSet<RecordId> = expected.keys().copied().chain(again.map(|(_, (record, _))| *record))
-            .filter(|record| !erased.contains(record)).collect();
+        let all: BTreeSet<RecordId> = expected
+            .keys()
+            .copied()
+            .chain(again.map(|(_, (record, _))| *record))
+            .filter(|record| !erased.contains(record))
+            .collect();
         let found = || format!("{} records, not {}", shown.len(), all.len());
         Violation::unless(shown == all, "every_record_is_shown", found)?;
         // What nodes said again builds on what they held just then: of such records the account says

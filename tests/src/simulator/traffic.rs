@@ -374,8 +374,10 @@ impl World {
 
 fn space_of(notice: &Notice) -> SpaceId {
     match *notice {
-        Notice::Charter(space) | Notice::Entries(space, _) | Notice::Record(space, _) | Notice::Restated(space, _) | Notice::Erasures(space) => {
-            space
-        }
+        Notice::Charter(space)
+        | Notice::Entries(space, _)
+        | Notice::Record(space, _)
+        | Notice::Restated(space, _)
+        | Notice::Erasures(space) => space,
     }
 }

@@ -188,7 +188,8 @@ impl Witness {
             invariants::votes_are_never_lost(witness, space.durable_charter(), replica.school())?;
             let (charter, frontier) = (space.durable_charter().hash(), space.state_hash());
             let erasures = space.erasures_hash() == witness.erasures || witness.charter == [0; 32];
-            let same = erasures && charter == witness.charter && (frontier == witness.frontier || witness.logs.is_empty());
+            let same =
+                erasures && charter == witness.charter && (frontier == witness.frontier || witness.logs.is_empty());
             Violation::unless(same, "a_restart_changes_nothing", || format!("node {node}, space {id:?}"))?;
             let mut shown = 0u64;
             for record in witness.cards.keys() {

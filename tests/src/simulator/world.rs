@@ -219,7 +219,9 @@ impl World {
                 let (mine, theirs) = (of(*node), of(*first));
                 if mine != theirs {
                     let same = (mine.0 == theirs.0, mine.1 == theirs.1, mine.2 == theirs.2, mine.3 == theirs.3);
-                    return Err(format!("nodes {first} and {node}: same (charter, frontier, cards, erasures): {same:?}"));
+                    return Err(format!(
+                        "nodes {first} and {node}: same (charter, frontier, cards, erasures): {same:?}"
+                    ));
                 }
                 self.in_step(*node, *space, holders.len())?;
                 let unwiped = self.nodes[*node].replica.as_ref().map_or(0, staffroom_protocol::Replica::unwiped);

@@ -41,7 +41,10 @@ impl Session {
 
     /// Bears only so many questions a minute, whatever the clock does.
     pub(super) fn count_comparison(&mut self, message: &Message, now: Millis) -> Result<(), Ended> {
-        if !matches!(message, Message::Hello(_) | Message::Positions(_) | Message::Frontier(_) | Message::ErasureMarks(_, true)) {
+        if !matches!(
+            message,
+            Message::Hello(_) | Message::Positions(_) | Message::Frontier(_) | Message::ErasureMarks(..)
+        ) {
             return Ok(());
         }
         let (count, since) = self.comparisons;
