@@ -111,7 +111,7 @@ pub const ERASURE_MARKS: usize = 16_384;
 /// session keeps 48 bytes each until the last has come.
 pub const ERASURE_MARK_PARTS: usize = 8;
 /// Erasures of one school in one space: more than a school of a hundred staff makes records in ten years;
-/// each takes some 500 bytes of memory.
+/// each takes some two kilobytes of memory.
 pub const SCHOOL_ERASURES: usize = 50_000;
 /// Receipts of one school for one record: as many as it has live writers, one for each device.
 pub const RECEIPTS: usize = 16;

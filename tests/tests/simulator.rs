@@ -78,6 +78,14 @@ fn members_converge_whatever_forks() {
 }
 
 #[test]
+fn what_is_erased_is_nowhere_whatever_goes_wrong() {
+    let seeds = number("STAFFROOM_SEEDS").map_or(60, |seeds| seeds.div_ceil(16));
+    let (counts, failure) = run_seeds(number("STAFFROOM_FIRST_SEED").unwrap_or(1), seeds, Plan::erasing);
+    report("erasing", &counts, failure.as_ref());
+    all_happened(&counts, ["erasures", "receipts", "decided: erasures", "machines copied", "forks"]);
+}
+
+#[test]
 fn many_who_write_in_one_record_find_all_their_words() {
     let seeds = number("STAFFROOM_SEEDS").map_or(24, |seeds| seeds.div_ceil(40));
     let (counts, failure) = run_seeds(number("STAFFROOM_FIRST_SEED").unwrap_or(1), seeds, Plan::together);
@@ -195,7 +203,7 @@ fn a_fork_that_nobody_tells_of_is_caught() {
 fn replay() {
     let Some(seed) = number("STAFFROOM_SEED") else { return };
     let name = std::env::var("STAFFROOM_PLAN").unwrap_or_else(|_| "small".to_owned());
-    let plan = Plan::named(&name, seed).expect("small, large, huge, together, forking or liar");
+    let plan = Plan::named(&name, seed).expect("small, large, huge, together, forking, erasing or liar");
     println!("{plan:#?}");
     let outcome = run(plan, usize::MAX);
     if let Some(failure) = &outcome.failure {

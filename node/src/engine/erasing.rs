@@ -99,10 +99,14 @@ fn erased_like(desk: &Desk, asked: &str) -> Result<Option<RecordId>, Failure> {
             .hint("type a few letters more")),
     }
 }
+/// The letters of an id that people are told.
+fn short(id: &RecordId) -> String {
+    id.to_string()[..6].to_owned()
+}
 /// That a record was erased, by whom and when.
 fn told(desk: &Desk, snapshot: &Snapshot, id: RecordId) -> Option<Failure> {
     let (space, by) = desk.replica.erased(&id)?;
-    let short = id.short();
+    let short = short(&id);
     let who = match by {
         ErasedBy::School(school, clock) => {
             let name = school_name(snapshot, &space, &school).name;
@@ -166,7 +170,7 @@ pub(super) fn erase(desk: &mut Desk, asked: &str) -> Result<Answer, Failure> {
             Code::Refused,
             "a school's profile stays as long as the school belongs: partners find it by that",
         )
-        .hint(format!("share edit {} changes what it says", id.short())));
+        .hint(format!("share edit {} changes what it says", short(&id))));
     }
     desk.replica.erase(&id, wall_clock()).map_err(|fault| match fault {
         EditFault::NoSuchRecord => Failure::new(Code::NotFound, format!("there is no record {asked:?} here"))
@@ -174,10 +178,10 @@ pub(super) fn erase(desk: &mut Desk, asked: &str) -> Result<Answer, Failure> {
         EditFault::NotOwner(owner) => {
             let space = Catalogue(&snapshot).card(&id).ok().flatten().map(|card| card.space).unwrap_or_default();
             let name = school_name(&snapshot, &space, &owner).name;
-            Failure::new(Code::Refused, format!("record {} belongs to {name}: only that school erases it", id.short()))
+            Failure::new(Code::Refused, format!("record {} belongs to {name}: only that school erases it", short(&id)))
                 .hint(format!("ask {name} to erase it"))
-                .hint(format!("share erase {} --propose has the stewards of the cluster decide", id.short()))
-                .hint(format!("share hide {} takes it out of sight here", id.short()))
+                .hint(format!("share erase {} --propose has the stewards of the cluster decide", short(&id)))
+                .hint(format!("share hide {} takes it out of sight here", short(&id)))
         }
         EditFault::Refused(fault) => failed(fault),
         other => Failure::new(Code::Failed, other.to_string()),
@@ -193,19 +197,16 @@ pub(super) fn proposed(desk: &Desk, asked: &str) -> Result<(SpaceId, Body), Fail
         genesis.ok_or_else(|| Failure::new(Code::NotFound, format!("record {asked} is not here in full yet")))?;
     if Some(space) == desk.replica.own_space() {
         return Err(Failure::new(Code::Refused, "in the school's own space there is nobody to ask")
-            .hint(format!("share erase {}", id.short())));
+            .hint(format!("share erase {}", short(&id))));
     }
     Ok((space, Body::Erase(id, writer, seq)))
 }
 
 /// Who has erased a record.
 pub(super) fn status(desk: &Desk, asked: &str) -> Result<Answer, Failure> {
-    let id = match erased_like(desk, asked)? {
-        Some(id) => id,
-        None => {
-            let id = names::record(&desk.snapshot()?, asked)?;
-            return Err(Failure::new(Code::NotFound, format!("record {} is not erased", id.short())));
-        }
+    let Some(id) = erased_like(desk, asked)? else {
+        let id = names::record(&desk.snapshot()?, asked)?;
+        return Err(Failure::new(Code::NotFound, format!("record {} is not erased", short(&id))));
     };
     status_of(desk, id)
 }

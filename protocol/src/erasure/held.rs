@@ -66,8 +66,8 @@ impl Mark {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct OfRecord {
     /// Of each writer that erased it, the lowest.
-    erasures: BTreeMap<WriterId, Erasure>,
-    receipts: BTreeMap<(SchoolId, DeviceId), Receipt>,
+    erasures: BTreeMap<WriterId, Arc<Erasure>>,
+    receipts: BTreeMap<(SchoolId, DeviceId), Arc<Receipt>>,
 }
 
 /// The erasures and receipts of a space. A copy costs a pointer for each record.
@@ -87,12 +87,14 @@ impl Erasures {
     }
     /// Whether a proof is held.
     pub(crate) fn has(&self, erasure: &Erasure) -> bool {
-        self.records.get(&erasure.record()).is_some_and(|of| of.erasures.get(&erasure.writer()) == Some(erasure))
+        self.records
+            .get(&erasure.record())
+            .is_some_and(|of| of.erasures.get(&erasure.writer()).is_some_and(|held| **held == *erasure))
     }
     /// Whether a receipt is held.
     pub(crate) fn holds(&self, receipt: &Receipt) -> bool {
         let key = (receipt.school, receipt.device);
-        self.records.get(&receipt.record).is_some_and(|of| of.receipts.get(&key) == Some(receipt))
+        self.records.get(&receipt.record).is_some_and(|of| of.receipts.get(&key).is_some_and(|held| **held == *receipt))
     }
     /// Keeps a proof of a school; whether it is news.
     pub(crate) fn keep(&mut self, erasure: &Erasure, school: SchoolId) -> bool {
@@ -103,7 +105,7 @@ impl Erasures {
         }
         *self.made.entry(school).or_default() += usize::from(held.is_none());
         self.version += 1;
-        of.erasures.insert(erasure.writer(), erasure.clone());
+        of.erasures.insert(erasure.writer(), Arc::new(erasure.clone()));
         true
     }
     /// Keeps a receipt: of one device the earliest, of one school those of the lowest devices. Whether it
@@ -114,7 +116,7 @@ impl Erasures {
         if of.receipts.get(&key).is_some_and(|held| (held.at, held.id()) <= (receipt.at, receipt.id())) {
             return (false, None);
         }
-        of.receipts.insert(key, receipt.clone());
+        of.receipts.insert(key, Arc::new(receipt.clone()));
         self.version += 1;
         let of_school: Vec<DeviceId> =
             of.receipts.keys().filter(|(school, _)| *school == receipt.school).map(|(_, device)| *device).collect();
@@ -136,7 +138,7 @@ impl Erasures {
     }
     /// The receipts for a record, by school and device.
     pub fn receipts(&self, record: &RecordId) -> impl Iterator<Item = &Receipt> {
-        self.records.get(record).into_iter().flat_map(|of| of.receipts.values())
+        self.records.get(record).into_iter().flat_map(|of| of.receipts.values().map(Arc::as_ref))
     }
     /// Whether a device has given its receipt for a record.
     pub fn has_receipt(&self, record: &RecordId, school: SchoolId, device: DeviceId) -> bool {
@@ -161,7 +163,8 @@ impl Erasures {
         let mark = |(record, of): (&RecordId, &Arc<OfRecord>)| {
             let erasures = of.erasures.values().filter(|erasure| erasure.owner(charter.resolved()).is_ok());
             let receipts = of.receipts.values().filter(|receipt| speaks(charter, receipt));
-            let ids: Vec<u8> = erasures.map(|e| e.id().0).chain(receipts.map(Receipt::id)).flatten().collect();
+            let ids: Vec<u8> =
+                erasures.map(|e| e.id().0).chain(receipts.map(|receipt| receipt.id())).flatten().collect();
             let hash = hash::ERASURES_STATE.hash(&[&record.0, &ids]);
             let state = *hash.first_chunk().expect("16 of 32 bytes");
             (!ids.is_empty()).then_some(Mark { record: *record, state })
@@ -185,9 +188,9 @@ impl Erasures {
             }
             let theirs = theirs.map_or(&nothing, Arc::as_ref);
             let erasures = of.erasures.iter().filter(|(writer, erasure)| theirs.erasures.get(writer) != Some(erasure));
-            part.erasures.extend(erasures.map(|(_, erasure)| erasure.clone()));
+            part.erasures.extend(erasures.map(|(_, erasure)| Erasure::clone(erasure)));
             let receipts = of.receipts.iter().filter(|(key, receipt)| theirs.receipts.get(key) != Some(receipt));
-            part.receipts.extend(receipts.map(|(_, receipt)| receipt.clone()));
+            part.receipts.extend(receipts.map(|(_, receipt)| Receipt::clone(receipt)));
         }
         part
     }

@@ -41,7 +41,7 @@ impl World {
         if self.plan.together {
             return self.write_together(number, space);
         }
-        if self.random.per_mille(self.plan.erasing) {
+        if self.plan.erasing > 0 && self.random.per_mille(self.plan.erasing) {
             return self.erase(number, space);
         }
         if self.random.per_mille(self.plan.belonging) {

@@ -163,7 +163,14 @@ impl Plan {
     pub fn forking(seed: u64) -> Self {
         let mut plan = Self::small(seed);
         plan.troubles.extend([Trouble::Restore, Trouble::Copy]);
-        Self { name: "forking", trouble_ms: 5_000, ..plan }
+        Self { name: "forking", trouble_ms: 5_000, erasing: 0, ..plan }
+    }
+
+    /// Three to five nodes whose people erase much, some of which run twice.
+    pub fn erasing(seed: u64) -> Self {
+        let mut plan = Self::small(seed);
+        plan.troubles.extend([Trouble::Copy, Trouble::Crash]);
+        Self { name: "erasing", trouble_ms: 5_000, erasing: 150, ..plan }
     }
 
     /// The plan of that name.
@@ -175,6 +182,7 @@ impl Plan {
             "huge" => Self::huge(seed),
             "together" => Self::together(seed),
             "forking" => Self::forking(seed),
+            "erasing" => Self::erasing(seed),
             _ => return None,
         })
     }
