@@ -154,7 +154,8 @@ impl Plan {
             lie_ms: 0,
             belonging: if random.per_mille(700) { random.between(50, 500) } else { 0 },
             together: false,
-            erasing: if random.per_mille(500) { random.between(20, 150) } else { 0 },
+            // From a stream of its own: what else a seed does stays as it was.
+            erasing: sometimes(&mut Random::new(seed, 6), 500, 150),
             planted: None,
         }
     }
