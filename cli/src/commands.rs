@@ -9,8 +9,10 @@ mod demo;
 mod device;
 mod doctor;
 mod edit;
+mod erase;
 mod export;
 mod get;
+mod hide;
 mod import;
 mod init;
 mod invite;
@@ -104,6 +106,8 @@ enum Verb {
     Edit(edit::Edit),
     Adapt(adapt::Adapt),
     Settle(settle::Settle),
+    Hide(hide::Hide),
+    Erase(erase::Erase),
     List(list::List),
     Show(show::Show),
     Get(get::Get),
@@ -145,6 +149,8 @@ pub(crate) fn run(cli: &Cli) -> Done {
         Verb::Edit(verb) => verb.run(&context),
         Verb::Adapt(verb) => verb.run(&context),
         Verb::Settle(verb) => verb.run(&context),
+        Verb::Hide(verb) => verb.run(&context),
+        Verb::Erase(verb) => verb.run(&context),
         Verb::List(verb) => verb.run(&context),
         Verb::Show(verb) => verb.run(&context),
         Verb::Get(verb) => verb.run(&context),

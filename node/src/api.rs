@@ -6,6 +6,7 @@
 mod answer;
 mod deciding;
 mod device;
+mod erasing;
 mod failure;
 mod history;
 mod record;
@@ -16,6 +17,7 @@ mod store;
 pub use answer::Answer;
 pub use deciding::{Decided, DecisionInfo, DecisionState, Proposal, VoteInfo};
 pub use device::{Device, Secret, Sheet};
+pub use erasing::{BeforeErasing, ErasingDevice, ErasingSchool, Erasure};
 pub use failure::{Code, Failure};
 pub use history::{Alternative, Changed, History, NotInForce};
 pub use record::{Done, FileInfo, Filter, Imported, NewRecord, Outcome, Record, Summary, Version};

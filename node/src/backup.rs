@@ -23,13 +23,16 @@ use crate::blobs::Blobs;
 use crate::home::{Home, random};
 use crate::store::{RedbStore, Snapshot};
 
-/// Writes of one transaction of a copy: enough to be quick, few enough for little memory.
-const BATCH: usize = 20_000;
 /// Chunks of files of one transaction.
 const CHUNKS: usize = 64;
 
 /// What is not in a backup: secrets of tickets.
 const LEFT_OUT: [Table; 3] = [Table::Invitations, Table::DeviceInvitations, Table::Joins];
+
+/// The tables that are copied one by one: files are beside them.
+fn kept() -> impl Iterator<Item = Table> {
+    Table::ALL.into_iter().filter(|table| !LEFT_OUT.contains(table) && *table != Table::Files)
+}
 
 /// Copies what a snapshot holds, and the files that it knows, into a new file.
 pub(crate) fn write(snapshot: &Snapshot, blobs: &Blobs, path: &Path) -> Result<BackedUp, Failure> {
@@ -39,10 +42,7 @@ pub(crate) fn write(snapshot: &Snapshot, blobs: &Blobs, path: &Path) -> Result<B
     }
     let part = part(path);
     let _ = fs::remove_file(&part);
-    let copied = RedbStore::open(&part).map_err(|error| Fault::Store(error.to_string())).and_then(|mut to| {
-        copy(snapshot, &mut to)?;
-        copy_files(snapshot, blobs, &mut to)
-    });
+    let copied = snapshot.copy_to(&part, kept()).and_then(|mut to| copy_files(snapshot, blobs, &mut to));
     let copied = copied.and_then(|files| {
         let file = fs::File::open(&part).map_err(|error| Fault::Store(error.to_string()))?;
         let named = file.sync_all().and_then(|()| fs::rename(&part, path));
@@ -142,21 +142,6 @@ fn part(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-fn copy(snapshot: &Snapshot, to: &mut RedbStore) -> Result<(), Fault> {
-    for table in Table::ALL.into_iter().filter(|table| !LEFT_OUT.contains(table) && *table != Table::Files) {
-        let mut batch = Batch::default();
-        snapshot.scan(table, &[], &[], &mut |key, value| {
-            batch.put(table, key, value);
-            if batch.len() >= BATCH {
-                to.commit(core::mem::take(&mut batch))?;
-            }
-            Ok(true)
-        })?;
-        to.commit(batch)?;
-    }
-    Ok(())
-}
-
 /// Sets an empty home up with a backup, for the school whose sheet has this code: a new device with
 /// all rights, and a new writer in each space.
 pub fn restore(home: &Home, file: &Path, code: &RecoveryCode) -> Result<BackedUp, Failure> {
@@ -164,8 +149,7 @@ pub fn restore(home: &Home, file: &Path, code: &RecoveryCode) -> Result<BackedUp
     let blank = home.blank()?;
     let to = home.store_path();
     let backup = RedbStore::peek(file).map_err(|fault| Failure::new(Code::Damaged, fault.to_string()))?;
-    let copied = RedbStore::open(&to).map_err(|error| Fault::Store(error.to_string()));
-    copied.and_then(|mut store| copy(&backup, &mut store)).map_err(|fault| {
+    backup.copy_to(&to, kept()).map(drop).map_err(|fault| {
         let _ = fs::remove_file(&to);
         Failure::new(Code::Failed, format!("{} cannot be copied: {fault}", file.display()))
             .hint("look at the free space of the disk")

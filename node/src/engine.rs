@@ -14,6 +14,7 @@ mod deciding;
 mod desk;
 mod devices;
 mod dispatch;
+mod erasing;
 mod files;
 mod handlers;
 mod history;
@@ -247,6 +248,10 @@ fn stopped() -> Failure {
 
 /// Takes what waits, stages it, flushes, answers.
 fn run(mut desk: desk::Desk, mut queue: mpsc::Receiver<Command>) {
+    // What was erased before the last stop and could not be made unreadable then.
+    if desk.wipe().is_err() {
+        return;
+    }
     while let Some(command) = queue.blocking_recv() {
         let mut stop = desk.take(command);
         for _ in 1..GROUP {
@@ -260,7 +265,12 @@ fn run(mut desk: desk::Desk, mut queue: mpsc::Receiver<Command>) {
             return;
         }
         if let Some(answer) = stop {
+            let _done = desk.wipe_at_the_end();
             let _ = answer.send(());
+            return;
+        }
+        // Who waits is served first; about every minute it is done all the same.
+        if (queue.is_empty() || core::mem::take(&mut desk.ticked)) && desk.wipe().is_err() {
             return;
         }
         desk.expect_change();

@@ -3,7 +3,7 @@
 //! A [`Fault`] says who is to blame, so that one bad partner harms only itself: a peer's fault ends
 //! its session or refuses its item; this node's own ends the work. Codes are stable: they travel.
 
-use crate::id::{BlobId, EntryId, SchoolId, SpaceId, WriterId};
+use crate::id::{BlobId, EntryId, RecordId, SchoolId, SpaceId, WriterId};
 
 /// Who is to blame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +75,12 @@ pub enum Fault {
     /// An entry without its payload: not taken, since nothing would fetch the payload later.
     #[error("entry {0:?} came without its payload")]
     Withheld(EntryId),
+    /// A receipt for a record that nobody has erased, as far as is known here.
+    #[error("a receipt for record {0:?}, which nobody has erased")]
+    NotErased(RecordId),
+    /// A record that was erased for everyone.
+    #[error("record {0:?} was erased")]
+    Erased(RecordId),
     /// A school that may not do this.
     #[error("school {school:?} has no right to {act}")]
     NoRight {
@@ -126,6 +132,8 @@ impl Fault {
             | Self::OwnLog(_)
             | Self::Behind
             | Self::NoSuchSpace
+            | Self::NotErased(_)
+            | Self::Erased(_)
             | Self::Withheld(_) => Blame::Nobody,
             Self::Store(_) => Blame::Node,
             _ => Blame::Peer,
@@ -155,7 +163,9 @@ impl Fault {
             Self::TooOften(_) => 19,
             Self::OwnLog(_) => 20,
             Self::Behind => 21,
-            Self::Blob(_) => 22,
+            Self::NotErased(_) => 22,
+            Self::Erased(_) => 23,
+            Self::Blob(_) => 24,
         }
     }
 }

@@ -77,6 +77,10 @@ contexts! {
     WORDS = "staffroom 2026 words v1";
     /// What HELLO says of a charter (§4.1).
     CHARTER_STATE = "staffroom 2026 charter state v1";
+    /// What HELLO says of erasures and receipts (§4.1).
+    ERASURES_STATE = "staffroom 2026 erasures state v1";
+    /// A receipt (§6.2).
+    RECEIPT = "staffroom 2026 receipt v1";
     /// What HELLO says of a frontier (§4.1).
     FRONTIER_STATE = "staffroom 2026 frontier state v1";
     FORKED_STATE = "staffroom 2026 forked state v1";

@@ -21,6 +21,8 @@
 //!    ↓
 //! record     what it means            kinds, fields, reader, merge, view
 //!    ↓
+//! erasure    what must be gone        proofs, receipts
+//!    ↓
 //! store      where it rests           tables, batches
 //!    ↓
 //! catalogue  reading it back          lists, records, histories
@@ -36,6 +38,7 @@ mod bytes;
 pub mod catalogue;
 pub mod charter;
 pub mod entropy;
+pub mod erasure;
 pub mod fault;
 mod hash;
 pub mod id;

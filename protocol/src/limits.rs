@@ -107,6 +107,18 @@ pub const JOIN_PARTS: u32 = 128;
 pub const PRESENTED: usize = 64 << 10;
 /// Parts in which the charters of all spaces of a school come to a new device of it.
 pub const DEVICE_PARTS: u32 = 1_024;
+/// Erasures or receipts in one message: each takes some 300 bytes, so a third of a frame.
+pub const ERASURES: usize = 1_024;
+/// Marks of erased records in one message: three quarters of a frame.
+pub const ERASURE_MARKS: usize = 16_384;
+/// Messages in which a peer tells which records it knows to be erased: some 130,000 records, of which a
+/// session keeps 48 bytes each until the last has come.
+pub const ERASURE_MARK_PARTS: usize = 8;
+/// Erasures of one school in one space: more than a school of a hundred staff makes records in ten years;
+/// each takes some two kilobytes of memory.
+pub const SCHOOL_ERASURES: usize = 50_000;
+/// Receipts of one school for one record: as many as it has live writers, one for each device.
+pub const RECEIPTS: usize = 16;
 /// Addresses that a ticket or a device lists.
 pub const ADDRESSES: usize = 16;
 /// One address, bytes.

@@ -17,6 +17,8 @@ pub enum Planted {
     SessionStays,
     /// Automerge fails on whatever it is asked to merge.
     LibraryFails,
+    /// What is erased stays, and is taken in again.
+    ErasureIgnored,
     /// Operations count whatever decisions took away.
     OrderIgnored,
 }

@@ -10,6 +10,7 @@ mod charters;
 mod commit;
 mod cut;
 mod documents;
+mod erase;
 mod govern;
 mod identity;
 mod join;
@@ -26,6 +27,8 @@ pub(crate) use blobs::blob_key;
 pub(crate) use charters::read_charters;
 pub use commit::{Draft, Edit, EditFault, Settle};
 pub use cut::End;
+pub use erase::Wiped;
+pub(crate) use erase::read_erasures;
 pub(crate) use record::{card_of, read_held, source_key};
 pub use rows::Overlay;
 pub(crate) use rows::{LogRow, Place, RecordRow, read_entry, split_ids};
@@ -38,7 +41,8 @@ use crate::fault::Fault;
 use crate::hash;
 use crate::id::{BlobId, DeviceId, EntryId, RecordId, SchoolId, SpaceId, WriterId};
 use crate::identity::{IdentityChain, SecretKey};
-use crate::log::Verified;
+use crate::log::{EntryKind, Verified};
+use crate::planted::{self, Planted};
 use crate::store::{Batch, Store, Table};
 use crate::time::{Clock, Millis};
 
@@ -73,6 +77,8 @@ pub enum Notice {
     Entries(SpaceId, WriterId),
     /// A record is now something else.
     Record(SpaceId, RecordId),
+    /// Something was erased, or somebody gave a receipt for that.
+    Erasures(SpaceId),
     /// Words of ours that a cut took away were set again in this record.
     Restated(SpaceId, RecordId),
     /// A record of this space shows a blob that is not known there.
@@ -108,6 +114,7 @@ pub struct Replica<S> {
     /// Records of which more is staged than what they are.
     stale: BTreeSet<(SpaceId, RecordId)>,
     documents: documents::Documents,
+    wiping: erase::Wiping,
     /// Spaces in which entries of ours came back that partners had put aside.
     came_back: BTreeSet<SpaceId>,
     failed: Option<Fault>,
@@ -131,6 +138,7 @@ impl<S: Store> Replica<S> {
             refusals: BTreeMap::new(),
             stale: BTreeSet::new(),
             documents: documents::Documents::default(),
+            wiping: erase::Wiping::default(),
             came_back: BTreeSet::new(),
             failed: None,
         };
@@ -144,6 +152,7 @@ impl<S: Store> Replica<S> {
         replica.read_own_identity()?;
         replica.open_forks()?;
         replica.open_logs()?;
+        replica.open_erasures()?;
         replica.open_proposals()?;
         replica.retry()?;
         Ok(replica)
@@ -217,6 +226,7 @@ impl<S: Store> Replica<S> {
             self.restate(space)?;
         }
         self.freshen()?;
+        self.finish_erasing()?;
         if !self.staged.is_empty() {
             let batch = core::mem::take(&mut self.staged);
             if let Err(fault) = self.store.commit(batch) {
@@ -227,6 +237,7 @@ impl<S: Store> Replica<S> {
         for space in self.spaces.values_mut() {
             space.became_durable();
         }
+        self.wiping.became_durable();
         Ok(core::mem::take(&mut self.notices).into_iter().collect())
     }
     /// Whether something waits for [`Self::flush`].
@@ -247,14 +258,19 @@ impl<S: Store> Replica<S> {
         Ok(grown)
     }
 
-    /// What comes of an entry that came without its payload: it may contradict what is held. It is not
-    /// taken by itself, since nothing would fetch the payload later.
-    pub fn admit_bare(&mut self, entry: &Verified) -> Result<Admitted, Fault> {
+    /// Holds an entry that came without its payload where its record is erased, or was: nobody has it then.
+    /// Any other may contradict what is held, and is not taken by itself, since nothing would fetch the
+    /// payload later.
+    pub fn admit_bare(&mut self, entry: &Verified, now: Millis) -> Result<Admitted, Fault> {
         self.check()?;
         let header = entry.header();
         let space = self.space(&header.space)?;
         let (id, writer) = (header.space, header.writer);
         let next = space.staged_frontier().next(&writer);
+        let whole = header.kind == EntryKind::Erase && header.length == 0;
+        if (whole || space.may_be_bare(&header.record)) && header.seq <= next {
+            return self.admit(entry.clone(), now);
+        }
         if matches!(space.end(&writer), End::Fork(seq) if header.seq >= seq) {
             return Err(Fault::Forked(writer));
         }
@@ -305,7 +321,8 @@ impl<S: Store> Replica<S> {
                 }
                 return Err(self.contradict(&held, &entry)?);
             }
-            if let Some(payload) = entry.payload().filter(|_| held.payload().is_none()) {
+            let erased = self.space(&id)?.is_erased(&header.record);
+            if let Some(payload) = entry.payload().filter(|_| held.payload().is_none() && !erased) {
                 self.staged.put(Table::Payloads, place.key(), self.packer.pack(payload.as_bytes()));
                 self.restage_record(id, header.record)?;
             }
@@ -355,6 +372,14 @@ impl<S: Store> Replica<S> {
     fn stage_entry(&mut self, entry: &Verified) -> Result<(), Fault> {
         let header = entry.header();
         let fresh = self.next_log;
+        let erased = self.space(&header.space)?.is_erased(&header.record) && !planted::is(Planted::ErasureIgnored);
+        let bare;
+        let entry = if erased {
+            bare = entry.clone().without_payload();
+            &bare
+        } else {
+            entry
+        };
         let space = self.space_mut(header.space)?;
         let place = space.append(header.writer, entry.id(), fresh);
         let row = space.log_row(&header.writer);

@@ -72,6 +72,14 @@ pub enum Table {
     Files,
     /// space ‖ a record of an export → the record that it became here.
     Imported,
+    /// space ‖ record ‖ writer → the proof that a school erased it (§6).
+    Erasures,
+    /// space ‖ record ‖ school ‖ device → that it is gone from the files of that device.
+    Receipts,
+    /// space ‖ record → nothing: erased here, and its bytes may still be in this store's file.
+    Unwiped,
+    /// record → nothing: not shown at our school, which is nobody else's business.
+    Hidden,
     /// school → until when this node refuses to talk to it (8), all ones for good.
     Refusals,
     /// ticket → an invitation that this node issued.
@@ -84,7 +92,7 @@ pub enum Table {
 
 impl Table {
     /// All of them.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 36] = [
         Self::Decisions,
         Self::Operations,
         Self::Identities,
@@ -113,6 +121,10 @@ impl Table {
         Self::Holders,
         Self::Files,
         Self::Imported,
+        Self::Erasures,
+        Self::Receipts,
+        Self::Unwiped,
+        Self::Hidden,
         Self::Refusals,
         Self::Invitations,
         Self::DeviceInvitations,
@@ -162,6 +174,10 @@ impl Table {
             Self::Holders => "holders-1",
             Self::Files => "files-1",
             Self::Imported => "imported-1",
+            Self::Erasures => "erasures-1",
+            Self::Receipts => "receipts-1",
+            Self::Unwiped => "unwiped-1",
+            Self::Hidden => "hidden-1",
             Self::Refusals => "refusals-1",
             Self::Invitations => "invitations-1",
             Self::DeviceInvitations => "device-invitations-1",
@@ -216,4 +232,9 @@ pub trait Read {
 pub trait Store: Read {
     /// Makes all writes durable, or none. After an error nothing may be written any more.
     fn commit(&mut self, batch: Batch) -> Result<(), Fault>;
+    /// Makes what was removed or replaced unreadable in whatever the store rests in, not in its tables
+    /// alone. Where that cannot be done now, says why, and nothing is other than before.
+    fn rewrite(&mut self) -> Result<(), String>;
+    /// Whether readers still have what it rested in before it was rewritten: it goes with the last of them.
+    fn is_read_as_it_was(&self) -> bool;
 }

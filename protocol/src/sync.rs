@@ -1,10 +1,10 @@
 //! How changes travel: one session for each pair of nodes and space (§4).
 //!
 //! ```text
-//! Hello ──▶ equal? ── yes ─────────────────────────────▶ in step
-//!             │ charter differs          │ frontier differs
-//!             ▼                          ▼
-//!         Positions ─▶ Charter ─▶    Frontier ─▶ Entries ⇄ Held ─▶ in step
+//! Hello ──▶ equal? ── yes ──────────────────────────────────────────────────────▶ in step
+//!             │ charter differs    │ erasures differ            │ frontier differs
+//!             ▼                    ▼                            ▼
+//!         Positions ─▶ Charter ─▶ ErasureMarks ─▶ Erasures ─▶ Frontier ─▶ Entries ⇄ Held ─▶ in step
 //! ```
 //!
 //! A [`Session`] is a machine: it takes an [`Input`] and a replica, and says what to do as

@@ -1,15 +1,18 @@
 //! Checks all that a store holds: every chain, signature and hash, and whether what is cache says
 //! what the entries say.
 
+use std::collections::BTreeMap;
+
 use crate::bytes;
 use crate::catalogue::Catalogue;
 use crate::charter::Charter;
+use crate::erasure::Erasures;
 use crate::fault::Fault;
-use crate::id::{EntryId, RecordId, SpaceId, WriterId};
+use crate::id::{EntryId, RecordId, SchoolId, SpaceId, WriterId};
 use crate::limits;
-use crate::log::Entry;
+use crate::log::{Entry, EntryKind};
 use crate::record::Card;
-use crate::replica::{LogRow, Place, read_charters, read_entry, split_ids};
+use crate::replica::{LogRow, Place, read_charters, read_entry, read_erasures, split_ids};
 use crate::store::{Read, Table};
 
 /// Something wrong.
@@ -41,11 +44,15 @@ impl Report {
 /// Checks everything. `heard` is told now and then how many entries are done.
 pub fn verify<R: Read>(store: &R, heard: &mut dyn FnMut(u64)) -> Result<Report, Fault> {
     let mut report = Report::default();
+    let mut spaces = BTreeMap::new();
     for (space, whole) in read_charters(store)? {
-        if let Err(fault) = Charter::empty(space).admit(whole) {
+        let mut charter = Charter::empty(space);
+        if let Err(fault) = charter.admit(whole) {
             report.wrong(fault, format!("charter of space {space}"));
         }
+        spaces.insert(space, (charter, Erasures::default()));
     }
+    verify_erasures(store, &mut spaces, &mut report)?;
     let mut logs = Vec::new();
     store.scan(Table::Logs, &[], &[], &mut |key, value| {
         let (space, writer) = split_ids(key)?;
@@ -53,17 +60,40 @@ pub fn verify<R: Read>(store: &R, heard: &mut dyn FnMut(u64)) -> Result<Report, 
         Ok(true)
     })?;
     for (space, writer, row) in logs {
-        verify_log(store, space, writer, row, &mut report, heard);
+        verify_log(store, spaces.get(&space), (space, writer), row, &mut report, heard);
     }
     verify_records(store, &mut report)?;
     Ok(report)
 }
 
+/// Checks who signed erasures and receipts.
+fn verify_erasures<R: Read>(
+    store: &R,
+    spaces: &mut BTreeMap<SpaceId, (Charter, Erasures)>,
+    report: &mut Report,
+) -> Result<(), Fault> {
+    let (erasures, receipts) = read_erasures(store)?;
+    for erasure in erasures {
+        if let Err(fault) = erasure.verify() {
+            report.wrong(fault, format!("erasure of record {}", erasure.record()));
+        }
+        if let Some((_, all)) = spaces.get_mut(&erasure.space()) {
+            all.keep(&erasure, SchoolId::default());
+        }
+    }
+    for receipt in receipts {
+        if let Err(fault) = receipt.verify() {
+            report.wrong(fault, format!("receipt for record {}", receipt.record));
+        }
+    }
+    Ok(())
+}
+
 /// Checks one log from its first entry to its head.
 fn verify_log<R: Read>(
     store: &R,
-    space: SpaceId,
-    writer: WriterId,
+    held: Option<&(Charter, Erasures)>,
+    (space, writer): (SpaceId, WriterId),
     row: LogRow,
     report: &mut Report,
     heard: &mut dyn FnMut(u64),
@@ -78,8 +108,14 @@ fn verify_log<R: Read>(
                 if (header.space, header.writer, header.seq, header.prev) != (space, writer, seq, prev) {
                     report.wrong("it does not continue its chain", &place);
                 }
-                if entry.payload().is_none() {
+                let erased = held.is_some_and(|(charter, all)| all.erased(charter, &header.record).is_some());
+                let was_erased = erased || held.is_some_and(|(_, all)| all.names(&header.record));
+                let says_nothing = header.kind == EntryKind::Erase && header.length == 0;
+                if entry.payload().is_none() && !was_erased && !says_nothing {
                     report.wrong("its payload is missing", &place);
+                }
+                if entry.payload().is_some() && erased {
+                    report.wrong("its record was erased, and its payload is still here", &place);
                 }
                 prev = entry.id();
                 batch.push(entry.into_entry());

@@ -19,6 +19,7 @@
 mod changes;
 mod charters;
 mod entries;
+mod erasing;
 pub mod files;
 mod frames;
 mod keys;
@@ -80,6 +81,18 @@ pub enum Behaviour {
     MegabyteName,
     /// An entry whose payload is longer than one may be.
     MegabytePayload,
+    /// An erasure of another school's record, rightly signed by itself.
+    ErasesAnothers,
+    /// An erasure of another school's record under that school's name.
+    ForgesErasure,
+    /// A thousand receipts for what nobody erased, and once more.
+    FalseReceipts,
+    /// Marks of erased records without end.
+    EndlessMarks,
+    /// It erases a record of its own, and then sends it with all that it says.
+    ErasedAgain,
+    /// Erasures of records that nobody ever made, as many as that.
+    EmptyErasures(usize),
     /// The charter as it was at the founding, told as all there is.
     OldCharter,
     /// A proposal to make itself a steward.
@@ -126,6 +139,12 @@ impl Behaviour {
             Self::HostileName => entries::profile(view, entries::HOSTILE_NAME),
             Self::MegabyteName => entries::profile(view, &"Northgate ".repeat(100_000)),
             Self::MegabytePayload => entries::profile(view, &"Northgate ".repeat(110_000)),
+            Self::ErasesAnothers => erasing::erases_anothers(view),
+            Self::ForgesErasure => erasing::forges(view),
+            Self::FalseReceipts => erasing::false_receipts(view),
+            Self::EndlessMarks => erasing::endless_marks(),
+            Self::ErasedAgain => erasing::erased_again(view),
+            Self::EmptyErasures(count) => erasing::empty_erasures(view, count),
             Self::OldCharter => return charters::old(view),
             Self::ProposesItself => charters::proposes_itself(view),
             Self::DecidesAlone => charters::decides_alone(view),

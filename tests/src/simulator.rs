@@ -27,6 +27,7 @@
 mod acts;
 mod belonging;
 mod counts;
+mod erasing;
 mod event_log;
 mod govern;
 mod harness;

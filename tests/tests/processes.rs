@@ -4,6 +4,7 @@ mod apart;
 mod backups;
 mod belonging;
 mod devices;
+mod erasing;
 mod exports;
 mod files;
 mod forms;

@@ -35,7 +35,16 @@ fn members_converge_whatever_goes_wrong() {
     let (counts, failure) = run_seeds(first, seeds, Plan::small);
     report("small clusters", &counts, failure.as_ref());
     let done = ["joins", "leaves", "decided: promotions", "decided: demotions", "decided: removals"];
-    let tried = ["refusals of a peer", "sheets renewed", "devices revoked", "votes no", "entries restated"];
+    let tried = [
+        "refusals of a peer",
+        "sheets renewed",
+        "devices revoked",
+        "votes no",
+        "entries restated",
+        "erasures",
+        "receipts",
+        "decided: erasures",
+    ];
     all_happened(&counts, done.into_iter().chain(tried));
 }
 
@@ -66,6 +75,14 @@ fn members_converge_whatever_forks() {
     let (counts, failure) = run_seeds(number("STAFFROOM_FIRST_SEED").unwrap_or(1), seeds, Plan::forking);
     report("forks", &counts, failure.as_ref());
     all_happened(&counts, ["stores put back", "machines copied", "forks", "entries restated"]);
+}
+
+#[test]
+fn what_is_erased_is_nowhere_whatever_goes_wrong() {
+    let seeds = number("STAFFROOM_SEEDS").map_or(60, |seeds| seeds.div_ceil(16));
+    let (counts, failure) = run_seeds(number("STAFFROOM_FIRST_SEED").unwrap_or(1), seeds, Plan::erasing);
+    report("erasing", &counts, failure.as_ref());
+    all_happened(&counts, ["erasures", "receipts", "decided: erasures", "machines copied", "forks"]);
 }
 
 #[test]
@@ -116,6 +133,7 @@ fn caught(planted: Planted) {
         Planted::Rule(Rule::OrderIgnored) => &["members_are_as_expected", "logs_end_as_expected"],
         // No fault of the rules: it refuses edits, and breaks no promise.
         Planted::Rule(Rule::LibraryFails) => &[],
+        Planted::Rule(Rule::ErasureIgnored) => &["what_is_erased_is_not_held"],
         Planted::CutTooLow => &["cuts_list_what_is_held"],
         Planted::TicketTwice => &["tickets_admit_whom_they_should", "one_ticket_admits_one_school"],
         Planted::AsideServed => &["nothing_is_sent_before_it_is_durable"],
@@ -151,6 +169,11 @@ fn an_operation_that_a_decision_took_away_is_caught() {
 }
 
 #[test]
+fn an_erasure_that_is_ignored_is_caught() {
+    caught(Planted::Rule(Rule::ErasureIgnored));
+}
+
+#[test]
 fn a_cut_too_low_is_caught() {
     caught(Planted::CutTooLow);
 }
@@ -180,7 +203,7 @@ fn a_fork_that_nobody_tells_of_is_caught() {
 fn replay() {
     let Some(seed) = number("STAFFROOM_SEED") else { return };
     let name = std::env::var("STAFFROOM_PLAN").unwrap_or_else(|_| "small".to_owned());
-    let plan = Plan::named(&name, seed).expect("small, large, huge, together, forking or liar");
+    let plan = Plan::named(&name, seed).expect("small, large, huge, together, forking, erasing or liar");
     println!("{plan:#?}");
     let outcome = run(plan, usize::MAX);
     if let Some(failure) = &outcome.failure {

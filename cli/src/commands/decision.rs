@@ -139,6 +139,7 @@ pub(super) fn line(decision: &DecisionInfo) -> String {
         ("promote", _) => format!("make{school} a steward"),
         ("end-fork", _) => format!("end the forked log of{school}"),
         ("found", Some(name)) => format!("found {name}"),
+        ("erase", Some(id)) => format!("erase record {}", &id[..id.len().min(6)]),
         ("rename", Some(name)) => format!("call the cluster {name}"),
         ("settle", Some(id)) => format!("settle that {} counts", &id[..id.len().min(6)]),
         (what, Some(detail)) => format!("{what}{school} {detail}"),

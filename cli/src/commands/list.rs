@@ -57,6 +57,9 @@ pub(crate) struct Filters {
     /// Only of our own school
     #[arg(long)]
     mine: bool,
+    /// Only what is hidden at our school
+    #[arg(long)]
+    hidden: bool,
 }
 
 impl List {
@@ -112,6 +115,7 @@ impl Filters {
             tag: self.tag.clone(),
             since,
             mine: self.mine,
+            hidden: self.hidden,
             limit: None,
         })
     }

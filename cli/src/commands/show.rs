@@ -49,6 +49,7 @@ struct FullJson<'a> {
     conflicts: Map<String, Json>,
     blobs: Vec<Json>,
     about_this: Vec<RecordJson<'a>>,
+    hidden: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     history: Option<Vec<Json>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -110,6 +111,7 @@ impl Show {
             conflicts: conflicts.collect(),
             blobs: record.files.iter().map(file_json).collect(),
             about_this,
+            hidden: record.hidden,
             history,
             versions,
         }
@@ -143,6 +145,9 @@ fn heading(out: &Output, record: &Record) -> Done {
         times = format!("{times}; changed {when} by {person}{}", one_line(&last.school.name));
     }
     out.say(&times)?;
+    if record.hidden {
+        out.say(&format!("Left out of lists at our school; share hide {} --undo shows it again", short(&summary.id)))?;
+    }
     if let Some(fault) = &record.local_fault {
         out.say(&format!("Shown may be less than is held: {fault}"))?;
     }

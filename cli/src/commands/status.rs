@@ -80,6 +80,11 @@ fn told(out: &Output, state: &State) -> Done {
     if store.forks > 0 {
         out.say(&format!("  {} with two histories", some(store.forks, "log", "logs")))?;
     }
+    if store.unwiped > 0 {
+        let why = store.unwiped_why.as_ref().map(|why| format!(": {}", one_line(why))).unwrap_or_default();
+        let records = some(store.unwiped, "erased record waits", "erased records wait");
+        out.say(&format!("  {records} for the disk to be cleared of what was in them{why}"))?;
+    }
     if let Some(refused) = &state.strangers {
         out.say(&format!("  devices that are no partners: {}", refusal(refused, &now)))?;
     }

@@ -5,8 +5,8 @@ use staffroom_protocol::charter::Role;
 use staffroom_protocol::id::{RecordId, SchoolId, SpaceId};
 
 use super::{
-    BackedUp, Cluster, Decided, DecisionInfo, Device, FileInfo, History, Named, Outcome, Record, Sheet, Status,
-    Summary, Verified,
+    BackedUp, BeforeErasing, Cluster, Decided, DecisionInfo, Device, Erasure, FileInfo, History, Named, Outcome,
+    Record, Sheet, Status, Summary, Verified,
 };
 
 /// What is answered.
@@ -55,6 +55,17 @@ pub enum Answer {
         done: u64,
         /// Bytes in all; nought while nothing is fetched.
         of: u64,
+    },
+    /// To [`BeforeErasing`](super::Request::BeforeErasing).
+    BeforeErasing(Box<BeforeErasing>),
+    /// To [`Erase`](super::Request::Erase) and [`Erasure`](super::Request::Erasure).
+    Erasure(Box<Erasure>),
+    /// To [`Hide`](super::Request::Hide).
+    Hidden {
+        /// The record, by its title.
+        record: Named<RecordId>,
+        /// Whether it is not shown now.
+        hidden: bool,
     },
     /// To [`Invite`](super::Request::Invite).
     Ticket {

@@ -32,6 +32,11 @@ pub enum Proposal {
         /// Its name or id.
         school: String,
     },
+    /// Erase a record for everyone.
+    Erase {
+        /// Its id, shortened or not.
+        record: String,
+    },
     /// Give the cluster another name.
     Rename {
         /// The name.

@@ -51,6 +51,9 @@ pub struct Filter {
     pub since: Option<u64>,
     /// Only of our own school.
     pub mine: bool,
+    /// Only what is not shown at our school; otherwise all but that.
+    #[serde(default)]
+    pub hidden: bool,
     /// At most so many.
     pub limit: Option<usize>,
 }
@@ -128,6 +131,9 @@ pub struct Record {
     pub local_fault: Option<String>,
     /// Changes that are held and do not count.
     pub not_in_force: u32,
+    /// Whether lists leave it out at our school.
+    #[serde(default)]
+    pub hidden: bool,
 }
 
 /// One change of a record.

@@ -115,6 +115,28 @@ pub enum Request {
         /// The file.
         blob: BlobId,
     },
+    /// What a person should know before a record is erased; nothing is erased yet.
+    BeforeErasing {
+        /// Its id, shortened or not.
+        id: String,
+    },
+    /// Erases a record of our school's for everyone, for good.
+    Erase {
+        /// Its id, shortened or not.
+        id: String,
+    },
+    /// Who has erased a record, and who has not.
+    Erasure {
+        /// Its id, shortened or not.
+        id: String,
+    },
+    /// Does not show a record at our school, or shows it again.
+    Hide {
+        /// Its id, shortened or not.
+        id: String,
+        /// Whether it is not to be shown.
+        hidden: bool,
+    },
     /// Issues a ticket.
     Invite {
         /// The cluster's name or id; nothing: the only one.

@@ -75,6 +75,12 @@ pub struct StoreStatus {
     pub quarantined: u64,
     /// Logs with two histories.
     pub forks: u64,
+    /// Erased records whose bytes may still be in this node's file, and why.
+    #[serde(default)]
+    pub unwiped: u64,
+    /// Why they are.
+    #[serde(default)]
+    pub unwiped_why: Option<String>,
 }
 
 /// One space.

@@ -5,13 +5,18 @@ use staffroom_protocol::id::{DecisionId, IdPrefix, SchoolId, SpaceId, WriterId};
 use staffroom_protocol::replica::Space;
 
 use super::desk::Desk;
+use super::erasing;
 use super::names::{failed, member, school_name, space, space_name};
 use crate::api::{Answer, Code, Decided, DecisionInfo, DecisionState, Failure, Proposal, VoteInfo};
 use crate::store::Snapshot;
 
 /// Proposes a decision with our yes.
 pub(super) fn propose(desk: &mut Desk, cluster: Option<&str>, proposal: &Proposal) -> Result<Answer, Failure> {
-    let id = space(&desk.replica, cluster, false)?;
+    let id = match proposal {
+        // A record says by itself which cluster it is in.
+        Proposal::Erase { record } => erasing::proposed(desk, record)?.0,
+        _ => space(&desk.replica, cluster, false)?,
+    };
     let held = desk.replica.space(&id).map_err(failed)?;
     let resolved = held.charter().resolved();
     let school = |asked: &str| member(&desk.snapshot()?, id, resolved, asked).map(|school| school.id);
@@ -34,6 +39,10 @@ pub(super) fn propose(desk: &mut Desk, cluster: Option<&str>, proposal: &Proposa
                 return Ok(Answer::Retired);
             }
             desk.replica.propose(id, Body::EndFork(log))
+        }
+        Proposal::Erase { record } => {
+            let (_, body) = erasing::proposed(desk, record)?;
+            desk.replica.propose(id, body)
         }
         Proposal::Rename { name } => {
             let name = name.trim();

@@ -10,6 +10,7 @@ use staffroom_protocol::sync::Input;
 use staffroom_protocol::time::Millis;
 use tokio::sync::{broadcast, oneshot};
 
+use super::erasing::Wiping;
 use super::links::Links;
 use super::names::store_failed;
 use super::{Policy, wall_clock};
@@ -40,6 +41,10 @@ pub(super) struct Desk {
     pub(super) decided: Vec<TicketId>,
     /// When scheduled tips are looked for again.
     pub(super) next_look: Millis,
+    /// When the store is rewritten next.
+    pub(super) wiping: Wiping,
+    /// A minute went by since that was looked at.
+    pub(super) ticked: bool,
     /// The record that was shown last and that nobody has got ready for yet.
     pub(super) opened: Option<RecordId>,
 }
@@ -68,6 +73,8 @@ impl Desk {
             until_decided: Vec::new(),
             decided: Vec::new(),
             next_look: Millis(0),
+            wiping: Wiping::default(),
+            ticked: false,
             opened: None,
         }
     }

@@ -75,6 +75,7 @@ impl Desk {
             }
             Command::WhenInStep(answer) => self.until_in_step.push(answer),
             Command::Tick => {
+                self.ticked = true;
                 self.links.tell_all(|| Input::Tick, &mut self.replica, wall_clock());
                 scheduled::share_due(self);
             }

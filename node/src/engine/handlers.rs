@@ -3,7 +3,7 @@
 use super::desk::Desk;
 use super::names::{OWN, clusters, failed};
 use super::profile::introduce;
-use super::{deciding, devices, files, history, lookup, saving, waiting};
+use super::{deciding, devices, erasing, files, history, lookup, saving, waiting};
 use crate::api::{Answer, Code, Failure, Named, Request};
 
 /// Does what a request asks for, staged.
@@ -33,6 +33,10 @@ pub(super) fn answer(desk: &mut Desk, request: Request) -> Result<Answer, Failur
             Ok(Answer::Files { space, files })
         }
         Request::Fetching { .. } => Ok(Answer::Fetching { done: 0, of: 0 }),
+        Request::BeforeErasing { id } => erasing::look(desk, &id),
+        Request::Erase { id } => erasing::erase(desk, &id),
+        Request::Erasure { id } => erasing::status(desk, &id),
+        Request::Hide { id, hidden } => erasing::hide(desk, &id, hidden),
         Request::Devices => Ok(devices::list(desk)),
         Request::RevokeDevice { device, code } => devices::revoke(desk, &device, code.as_ref()),
         Request::InviteDevice { expires_in } => devices::invite(desk, expires_in),

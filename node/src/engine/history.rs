@@ -9,8 +9,9 @@ use staffroom_protocol::record::kind::Kind;
 use staffroom_protocol::replica::{Edit, Settle};
 
 use super::desk::Desk;
+use super::erasing::record;
 use super::lookup::summary;
-use super::names::{OWN, failed, record, school_name, space, space_name};
+use super::names::{OWN, failed, school_name, space, space_name};
 use super::{saving, wall_clock};
 use crate::api::{self, Answer, Code, Failure, NewRecord};
 use crate::store::Snapshot;
@@ -18,7 +19,7 @@ use crate::store::Snapshot;
 /// What became of a record.
 pub(super) fn history(desk: &Desk, asked: &str) -> Result<api::History, Failure> {
     let snapshot = desk.snapshot()?;
-    let id = record(&snapshot, asked)?;
+    let id = record(desk, &snapshot, asked)?;
     let found = Catalogue(&snapshot).history(&id).map_err(failed)?.ok_or_else(|| not_here(asked))?;
     let space = found.card.space;
     let version = |version: &Version| told(&snapshot, &space, version);
@@ -95,7 +96,7 @@ pub(super) fn fields_at(
 /// Gives a record the fields back that it had after one of its changes, as a new change.
 pub(super) fn back_to(desk: &mut Desk, asked: &str, version: &str, author: String) -> Result<Answer, Failure> {
     let snapshot = desk.snapshot()?;
-    let id = record(&snapshot, asked)?;
+    let id = record(desk, &snapshot, asked)?;
     let found = Catalogue(&snapshot).record(&id).map_err(failed)?.ok_or_else(|| not_here(asked))?;
     let (_, then) = fields_at(&snapshot, &found.history, (found.card.space, id), version)?;
     let mut fields = edits_back_to(&found.view.fields, &then);
@@ -116,7 +117,7 @@ pub(super) fn settle(
     author: String,
 ) -> Result<Answer, Failure> {
     let snapshot = desk.snapshot()?;
-    let id = record(&snapshot, asked)?;
+    let id = record(desk, &snapshot, asked)?;
     let found = Catalogue(&snapshot).record(&id).map_err(failed)?.ok_or_else(|| not_here(asked))?;
     let stands = found.view.fields.get(&field);
     if !found.view.conflicts.contains_key(&field) && stands != Some(&value) {
@@ -135,7 +136,7 @@ pub(super) fn settle(
 /// Makes a copy to change: in our own space, or where it is asked for.
 pub(super) fn adapt(desk: &mut Desk, asked: &str, to: Option<&str>, author: String) -> Result<Answer, Failure> {
     let snapshot = desk.snapshot()?;
-    let id = record(&snapshot, asked)?;
+    let id = record(desk, &snapshot, asked)?;
     let found = Catalogue(&snapshot).record(&id).map_err(failed)?.ok_or_else(|| not_here(asked))?;
     let to = space(&desk.replica, Some(to.unwrap_or(OWN)), true)?;
     let school = school_name(&snapshot, &found.card.space, &found.card.school);

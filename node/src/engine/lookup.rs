@@ -12,8 +12,8 @@ use staffroom_protocol::store::{Read as _, Table};
 use staffroom_protocol::time::Millis;
 
 use super::desk::Desk;
-use super::names::{failed, record, school_name, space, space_name};
-use super::{files, history, waiting, wall_clock};
+use super::names::{failed, school_name, space, space_name};
+use super::{erasing, files, history, waiting, wall_clock};
 use crate::api::{
     Cluster, Failure, Filter, Member, Named, Partner, PartnerState, Record, SpaceStatus, Status, StoreStatus, Summary,
 };
@@ -45,6 +45,8 @@ pub(super) fn status(desk: &Desk) -> Result<Status, Failure> {
         wanted: snapshot.len(Table::Wanted).map_err(failed)?,
         quarantined,
         forks: desk.replica.spaces().map(|(_, space)| space.forks().count() as u64).sum(),
+        unwiped: desk.replica.unwiped() as u64,
+        unwiped_why: desk.wipe_waits(),
     };
     Ok(Status {
         school,
@@ -263,6 +265,7 @@ fn matches(desk: &Desk, snapshot: &Snapshot, filter: &Filter, card: &Card) -> bo
         let same = |wanted: &String| card.set(field).iter().any(|m| m.to_lowercase() == wanted.to_lowercase());
         wanted.as_ref().is_none_or(same)
     };
+    let hidden = erasing::is_hidden(snapshot, &card.id);
     let kind = filter.kind.as_ref().map_or(card.kind != "school", |kind| card.kind == *kind);
     let school = filter.school.as_ref().is_none_or(|wanted| {
         let named = school_name(snapshot, &card.space, &card.school);
@@ -272,6 +275,7 @@ fn matches(desk: &Desk, snapshot: &Snapshot, filter: &Filter, card: &Card) -> bo
     // What a school took back is listed for itself alone.
     let sight = filter.mine || !kind::is_taken_back(card.line("state"));
     kind && mine
+        && hidden == filter.hidden
         && sight
         && school
         && has("subjects", &filter.subject)
@@ -296,7 +300,7 @@ pub(super) fn summary(desk: &Desk, snapshot: &Snapshot, card: Card) -> Summary {
 /// One record in full.
 pub(super) fn show(desk: &Desk, asked: &str, at: Option<&str>) -> Result<Record, Failure> {
     let snapshot = desk.snapshot()?;
-    let id = record(&snapshot, asked)?;
+    let id = erasing::record(desk, &snapshot, asked)?;
     let found = Catalogue(&snapshot).record(&id).map_err(failed)?;
     let mut found = found
         .ok_or_else(|| Failure::new(crate::api::Code::NotFound, format!("record {asked} is not here in full yet")))?;
@@ -307,7 +311,8 @@ pub(super) fn show(desk: &Desk, asked: &str, at: Option<&str>) -> Result<Record,
     }
     let catalogue = Catalogue(&snapshot);
     let about_this = catalogue.about(&found.card).map_err(failed)?;
-    let about_this = about_this.into_iter().map(|card| summary(desk, &snapshot, card)).collect();
+    let shown = about_this.into_iter().filter(|card| !erasing::is_hidden(&snapshot, &card.id));
+    let about_this = shown.map(|card| summary(desk, &snapshot, card)).collect();
     let titles = titles(&snapshot, &found.view.fields);
     let files = files::told(&snapshot, &space, &found.view.fields)?;
     let (local_fault, not_in_force) = (found.card.local_fault.clone(), found.card.not_in_force);
@@ -323,6 +328,7 @@ pub(super) fn show(desk: &Desk, asked: &str, at: Option<&str>) -> Result<Record,
         files,
         local_fault,
         not_in_force,
+        hidden: erasing::is_hidden(&snapshot, &id),
     })
 }
 

@@ -12,7 +12,8 @@ use staffroom_protocol::record::references::{self, Reference};
 use staffroom_protocol::replica::{Draft, Edit, EditFault};
 
 use super::desk::Desk;
-use super::names::{failed, record, space, space_name};
+use super::erasing::record;
+use super::names::{failed, space, space_name};
 use super::scheduled::{self, SCHEDULED};
 use super::wall_clock;
 use crate::api::{Answer, Code, Done, Failure, Imported, NewRecord, Outcome};
@@ -159,7 +160,7 @@ pub(super) fn edit(
     heads: Option<Vec<ChangeHash>>,
     author: String,
 ) -> Result<Answer, Failure> {
-    let id = record(&desk.snapshot()?, asked)?;
+    let id = record(desk, &desk.snapshot()?, asked)?;
     let mut card = referred(desk, &id.to_string())?;
     let fields = prepare(desk, card.space, &card.kind, fields, &card.fields)?;
     let edit = Edit { record: id, fields, heads, author };
@@ -265,7 +266,7 @@ fn referred(desk: &Desk, asked: &str) -> Result<Card, Failure> {
     if let Some(card) = staged {
         return Ok(card);
     }
-    let id = record(&desk.snapshot()?, asked)?;
+    let id = record(desk, &desk.snapshot()?, asked)?;
     let card = Catalogue(&reader).card(&id).map_err(failed)?;
     card.ok_or_else(|| Failure::new(Code::NotFound, format!("record {asked} is not here in full yet")))
 }

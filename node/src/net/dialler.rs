@@ -142,7 +142,9 @@ impl Dialler {
         match notice {
             Ok(Notice::Charter(_)) => self.plan_within(AFTER_CHARTER),
             Ok(Notice::Record(..)) | Err(RecvError::Lagged(_)) => self.plan_within(AFTER_RECORD),
-            Ok(Notice::Entries(..) | Notice::Restated(..) | Notice::Wanted(_) | Notice::Blob(..)) => {}
+            Ok(
+                Notice::Entries(..) | Notice::Restated(..) | Notice::Wanted(_) | Notice::Blob(..) | Notice::Erasures(_),
+            ) => {}
             Err(RecvError::Closed) => return false,
         }
         true

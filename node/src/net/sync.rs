@@ -234,7 +234,7 @@ async fn write(mut to: WriteHalf<Stream>, mut messages: mpsc::Receiver<Message>,
 
 async fn send(to: &mut WriteHalf<Stream>, message: Message) -> io::Result<()> {
     let frame = match message {
-        Message::Entries(_) | Message::Charter(..) | Message::Frontier(_) => {
+        Message::Entries(_) | Message::Charter(..) | Message::Erasures(..) | Message::Frontier(_) => {
             spawn_blocking(move || sync::encode(&message)).await.map_err(io::Error::other)?
         }
         small => sync::encode(&small),

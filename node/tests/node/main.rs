@@ -4,3 +4,4 @@ mod exchange;
 mod history;
 mod net;
 mod samples;
+mod store;

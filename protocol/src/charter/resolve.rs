@@ -64,6 +64,9 @@ pub struct Resolved {
     pub tickets: BTreeMap<TicketId, SchoolId>,
     /// Records that a decision erased, with the place of their genesis.
     pub erased: BTreeMap<RecordId, (WriterId, u64)>,
+    /// Logs that their school retired or whose device it revoked: from which entry on what they erase does
+    /// not count (§6.1).
+    pub erases_below: BTreeMap<WriterId, u64>,
     /// Versions that the head names and this program does not know: what follows is held back.
     pub beyond: Option<Versions>,
 }

@@ -21,6 +21,8 @@ pub enum Domain {
     Acceptance,
     /// The claim to start a school again from its sheet.
     Claim,
+    /// A device's word that an erased record is gone from its files.
+    Receipt,
 }
 
 impl Domain {
@@ -34,6 +36,7 @@ impl Domain {
             Self::Consent => b"staffroom writer consent\0",
             Self::Acceptance => b"staffroom acceptance\0",
             Self::Claim => b"staffroom recovery claim\0",
+            Self::Receipt => b"staffroom receipt\0",
         }
     }
     /// How faults name the signed thing.
@@ -46,6 +49,7 @@ impl Domain {
             Self::Consent => "writer's consent",
             Self::Acceptance => "acceptance",
             Self::Claim => "recovery claim",
+            Self::Receipt => "receipt",
         }
     }
     fn message(self, hash: &[u8; 32]) -> Vec<u8> {

@@ -287,6 +287,11 @@ impl Verified {
 }
 
 impl Verified {
+    /// The same without its payload.
+    #[must_use]
+    pub fn without_payload(self) -> Self {
+        Self(Entry { payload: None, ..self.0 })
+    }
     /// The entry, to be sent.
     pub fn into_entry(self) -> Entry {
         self.0

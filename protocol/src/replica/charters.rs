@@ -75,6 +75,7 @@ impl<S: Store> Replica<S> {
         }
         self.stage_proposals(space)?;
         self.notices.insert(Notice::Charter(space));
+        self.follow_erasures(space)?;
         self.apply_cuts(space)?;
         // A device without the right to write only reads: no fault of who brought the charter.
         let _refused = self.renew_writer(space);

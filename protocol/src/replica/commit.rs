@@ -179,6 +179,9 @@ impl<S: Store> Replica<S> {
     ) -> Result<bool, EditFault> {
         self.check()?;
         self.freshen()?;
+        if self.spaces.values().any(|space| space.is_erased(&edit.record)) {
+            return Err(Fault::Erased(edit.record).into());
+        }
         let card = Catalogue(&self.reader()).card(&edit.record)?.ok_or(EditFault::NoSuchRecord)?;
         let key = join_ids(&card.space.0, &edit.record.0);
         let row = self.reader().get(Table::Records, &key)?.ok_or(EditFault::NoSuchRecord)?;
@@ -235,7 +238,7 @@ impl<S: Store> Replica<S> {
         Ok((writer, space.staged_frontier().next(&writer)))
     }
 
-    fn header(
+    pub(super) fn header(
         &mut self,
         space: SpaceId,
         kind: EntryKind,

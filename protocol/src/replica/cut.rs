@@ -140,7 +140,10 @@ impl<S: Store> Replica<S> {
     /// Puts an entry aside; `said` if its words were set again.
     pub(super) fn stage_aside(&mut self, entry: &Verified, said: bool) {
         let key = Self::aside_key(entry);
-        let payload = entry.payload().map(|payload| self.packer.pack(payload.as_bytes())).unwrap_or_default();
+        let erased =
+            self.spaces.get(&entry.header().space).is_some_and(|space| space.is_erased(&entry.header().record));
+        let payload = entry.payload().filter(|_| !erased);
+        let payload = payload.map(|payload| self.packer.pack(payload.as_bytes())).unwrap_or_default();
         self.staged.put(Table::Aside, key, [&[u8::from(said)], entry.signed_bytes(), &payload].concat());
     }
 
@@ -174,12 +177,15 @@ impl<S: Store> Replica<S> {
                 None => rows.remove(key),
             };
         }
+        let held = self.space(&space)?;
         let read = |value: &Vec<u8>| -> Result<(Verified, bool), Fault> {
             let malformed = || Fault::Malformed { what: "entry put aside" };
             let (said, entry) = value.split_first().ok_or_else(malformed)?;
             let (signed, packed) = entry.split_at_checked(crate::log::SIGNED_HEADER).ok_or_else(malformed)?;
             let payload = if packed.is_empty() { None } else { Some(unpack(packed)?) };
-            Ok((Verified::from_own_store(signed, payload)?, *said == 1))
+            let entry = Verified::from_own_store(signed, payload)?;
+            let erased = held.is_erased(&entry.header().record);
+            Ok((if erased { entry.without_payload() } else { entry }, *said == 1))
         };
         rows.values().map(read).collect()
     }

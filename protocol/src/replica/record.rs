@@ -2,6 +2,7 @@
 
 use super::rows::{Place, RecordRow, join_ids, read_entry, read_header, split_ids};
 use super::{Notice, Replica};
+use crate::catalogue::Catalogue;
 use crate::fault::Fault;
 use crate::hash;
 use crate::id::{RecordId, SchoolId, SpaceId};
@@ -44,6 +45,7 @@ impl<S: Store> Replica<S> {
         row.entries.push((place, school));
         self.staged.put(Table::Records, key.clone(), row.to_bytes());
         self.notices.insert(Notice::Record(space, record));
+        self.find_erasure(entry, &row)?;
         if row.entries.len() > 1 {
             self.stale.insert((space, record));
             return Ok(());
@@ -77,8 +79,11 @@ impl<S: Store> Replica<S> {
 
     /// Stages what a record shows and how much of what is held about it is not in force.
     fn stage_shown(&mut self, record: RecordId, row: &RecordRow, held: &[Held]) -> Result<(), Fault> {
-        let force = in_force(held);
         let key = join_ids(&row.space.0, &record.0);
+        if self.space(&row.space)?.is_erased(&record) {
+            return self.stage_erased(record, row.space, key);
+        }
+        let force = in_force(held);
         if !force.not.is_empty() {
             self.staged.put(Table::Quarantine, key, count(force.not.len()).to_be_bytes());
         } else if held.len() != 1 && self.reader().get(Table::Quarantine, &key)?.is_some() {
@@ -204,6 +209,14 @@ impl<S: Store> Replica<S> {
 }
 
 impl<S: Store> Replica<S> {
+    /// Stages that nothing is said of a record that is erased, not even how much of it is held.
+    fn stage_erased(&mut self, record: RecordId, space: SpaceId, key: Vec<u8>) -> Result<(), Fault> {
+        self.staged.delete(Table::Quarantine, key.clone());
+        self.staged.delete(Table::Unmerged, key);
+        self.staged.delete(Table::Hidden, record.0);
+        let card = Catalogue(&self.reader()).card(&record)?;
+        card.filter(|card| card.space == space).map_or(Ok(()), |card| self.unstage_card(&card))
+    }
     /// Stages that a record is shown no more, and that nothing leads to it.
     fn unstage_card(&mut self, old: &Card) -> Result<(), Fault> {
         self.staged.delete(Table::Cards, old.id.0);

@@ -192,7 +192,8 @@ impl<S: Store> Replica<S> {
     /// next flush.
     pub(super) fn take_returned(&mut self, entry: &Verified) -> Result<(), Fault> {
         let header = entry.header();
-        let ours = entry.payload().is_some() && self.own_lives(header.space)?.contains(&header.writer);
+        let said = entry.payload().is_some() && !self.space(&header.space)?.is_erased(&header.record);
+        let ours = said && self.own_lives(header.space)?.contains(&header.writer);
         if ours && self.keep_aside(entry)? {
             self.came_back.insert(header.space);
         }

@@ -1,13 +1,14 @@
 //! One space as a replica holds it: charter and frontier, as staged and as durable.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Local;
 use super::cut::End;
 use super::rows::{LogRow, Place};
 use crate::charter::Charter;
+use crate::erasure::{ErasedBy, Erasures, Mark};
 use crate::hash;
-use crate::id::{EntryId, SchoolId, SpaceId, WriterId};
+use crate::id::{EntryId, RecordId, SchoolId, SpaceId, WriterId};
 use crate::log::{Fork, Frontier, Reach};
 use crate::planted::{self, Planted};
 
@@ -25,6 +26,14 @@ pub struct Space {
     durable_frontier: Frontier,
     /// The logs that are known to fork, and where.
     durable_forks: BTreeMap<WriterId, u64>,
+    erasures: Erasures,
+    /// The records that are erased, by what is held now.
+    erased: BTreeSet<RecordId>,
+    durable_erasures: Erasures,
+    /// What is durable of them, by record.
+    marks: Vec<Mark>,
+    /// Whether that has to be looked up anew.
+    erasures_changed: bool,
 }
 
 impl Space {
@@ -45,7 +54,61 @@ impl Space {
             logs: BTreeMap::new(),
             durable_frontier: Frontier::default(),
             durable_forks: BTreeMap::new(),
+            erasures: Erasures::default(),
+            erased: BTreeSet::new(),
+            durable_erasures: Erasures::default(),
+            marks: Vec::new(),
+            erasures_changed: false,
         }
+    }
+    /// The erasures and receipts that are held, with what is staged.
+    pub fn erasures(&self) -> &Erasures {
+        &self.erasures
+    }
+    pub(super) fn erasures_mut(&mut self) -> &mut Erasures {
+        self.erasures_changed = true;
+        &mut self.erasures
+    }
+    /// The records that are erased.
+    pub fn erased(&self) -> &BTreeSet<RecordId> {
+        &self.erased
+    }
+    /// Whether a record is erased.
+    pub fn is_erased(&self, record: &RecordId) -> bool {
+        self.erased.contains(record)
+    }
+    /// Who erased a record, where it is erased.
+    pub fn erased_by(&self, record: &RecordId) -> Option<ErasedBy> {
+        self.erasures.erased(&self.charter, record)
+    }
+    /// Whether an entry of a record may be held without its payload: it is erased, or was.
+    pub(crate) fn may_be_bare(&self, record: &RecordId) -> bool {
+        self.is_erased(record) || self.erasures.names(record)
+    }
+    /// Looks up anew which records are erased; gives back those that were not, and those that are no more.
+    pub(super) fn find_erased(&mut self) -> (Vec<RecordId>, Vec<RecordId>) {
+        let named = self.erasures.records().chain(self.charter.resolved().erased.keys());
+        let now: BTreeSet<RecordId> =
+            named.filter(|record| self.erasures.erased(&self.charter, record).is_some()).copied().collect();
+        let was = core::mem::replace(&mut self.erased, now);
+        let new = self.erased.difference(&was).copied().collect();
+        (new, was.difference(&self.erased).copied().collect())
+    }
+    /// Looks up anew whether one record is erased; whether it was not before and is now.
+    pub(super) fn note_erased(&mut self, record: RecordId) -> bool {
+        self.erasures.erased(&self.charter, &record).is_some() && self.erased.insert(record)
+    }
+    /// The erasures and receipts that are durable.
+    pub(crate) fn durable_erasures(&self) -> &Erasures {
+        &self.durable_erasures
+    }
+    /// What is durable of them, by record.
+    pub fn erasure_marks(&self) -> &[Mark] {
+        &self.marks
+    }
+    /// Equal exactly when the same erasures and receipts are held (§4.1).
+    pub fn erasures_hash(&self) -> [u8; 32] {
+        Mark::hash(&self.marks)
     }
     /// Takes the writer of this number for this store's own.
     pub(super) fn set_generation(&mut self, generation: u32, me: &Local) {
@@ -176,6 +239,11 @@ impl Space {
         }
         if self.durable_charter != self.charter {
             self.durable_charter.clone_from(&self.charter);
+            self.erasures_changed = true;
+        }
+        if core::mem::take(&mut self.erasures_changed) {
+            self.durable_erasures.clone_from(&self.erasures);
+            self.marks = self.durable_erasures.marks(&self.durable_charter);
         }
     }
 }

@@ -27,9 +27,24 @@ pub struct MemoryStore {
     now: Tables,
     durable: Option<Tables>,
     crash: Crash,
+    /// What was removed or replaced and a rewrite has not taken away, where that is watched.
+    old: Option<Vec<Vec<u8>>>,
+    rewrites: u64,
 }
 
 impl MemoryStore {
+    /// Keeps what is removed or replaced until it is rewritten, as the free pages of a file do.
+    pub fn keep_old(&mut self) {
+        self.old.get_or_insert_default();
+    }
+    /// What was removed or replaced since it was rewritten last.
+    pub fn old(&self) -> &[Vec<u8>] {
+        self.old.as_deref().unwrap_or_default()
+    }
+    /// How often it was rewritten.
+    pub fn rewrites(&self) -> u64 {
+        self.rewrites
+    }
     /// Sets what goes wrong from now on. A store that no longer loses flushes has written all it has.
     pub fn break_with(&mut self, crash: Crash) {
         match crash {
@@ -81,12 +96,28 @@ impl Store for MemoryStore {
         }
         for (table, key, value) in batch.writes() {
             let key = (table, key.to_vec());
-            match value {
+            let was = match value {
                 Some(value) => self.now.insert(key, value.to_vec()),
                 None => self.now.remove(&key),
             };
+            if let Some(old) = &mut self.old {
+                old.extend(was);
+            }
         }
         Ok(())
+    }
+    fn rewrite(&mut self) -> Result<(), String> {
+        if matches!(self.crash, Crash::Fails | Crash::FailsAfter(0)) {
+            return Err("no space left on device".to_owned());
+        }
+        self.rewrites += 1;
+        if let Some(old) = &mut self.old {
+            old.clear();
+        }
+        Ok(())
+    }
+    fn is_read_as_it_was(&self) -> bool {
+        false
     }
 }
 

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::message::{Hello, Mark, Message, Run};
 use crate::bytes;
 use crate::charter::{Missing, Positions};
+use crate::erasure::{self, Part};
 use crate::fault::Fault;
 use crate::id::{EntryId, RecordId, SpaceId, WriterId};
 use crate::limits;
@@ -66,6 +67,8 @@ pub fn encode(message: &Message) -> Vec<u8> {
         Message::Bye(code) => (6, bytes::encode(code)),
         Message::Proposals(proposals) => (7, bytes::encode(proposals)),
         Message::Forks(forks) => (8, bytes::encode(forks)),
+        Message::ErasureMarks(marks, last) => (9, bytes::encode(&(marks, last))),
+        Message::Erasures(part, last) => (10, bytes::encode(&(part, last))),
     };
     let packed = if body.len() < SMALL { None } else { zstd::bulk::compress(&body, LEVEL).ok() };
     match packed {
@@ -105,9 +108,7 @@ pub fn decode(frame: &[u8], space: SpaceId) -> Result<Message, Fault> {
         3 => Message::Frontier(bytes::decode::<Vec<Mark>>(body, "Frontier")?),
         4 => {
             let runs = bytes::decode::<Vec<WireRun>>(body, "Entries")?;
-            if runs.iter().map(|run| run.entries.len()).sum::<usize>() > limits::BATCH_ENTRIES {
-                return Err(Fault::TooLarge { what: "batch", most: limits::BATCH_ENTRIES as u64 });
-            }
+            at_most(runs.iter().map(|run| run.entries.len()).sum(), limits::BATCH_ENTRIES, "batch")?;
             Message::Entries(runs.into_iter().map(|run| from_wire(run, space)).collect::<Result<_, _>>()?)
         }
         5 => {
@@ -117,8 +118,22 @@ pub fn decode(frame: &[u8], space: SpaceId) -> Result<Message, Fault> {
         6 => Message::Bye(bytes::decode(body, "Bye")?),
         7 => Message::Proposals(bytes::decode(body, "Proposals")?),
         8 => Message::Forks(bytes::decode(body, "Forks")?),
+        9 => {
+            let (marks, last) = bytes::decode::<(Vec<erasure::Mark>, bool)>(body, "ErasureMarks")?;
+            at_most(marks.len(), limits::ERASURE_MARKS, "list of erasures")?;
+            Message::ErasureMarks(marks, last)
+        }
+        10 => {
+            let (part, last) = bytes::decode::<(Box<Part>, bool)>(body, "Erasures")?;
+            at_most(part.len(), limits::ERASURES, "list of erasures")?;
+            Message::Erasures(part, last)
+        }
         _ => return Err(malformed()),
     })
+}
+
+fn at_most(is: usize, most: usize, what: &'static str) -> Result<(), Fault> {
+    if is > most { Err(Fault::TooLarge { what, most: most as u64 }) } else { Ok(()) }
 }
 
 fn to_wire(run: &Run) -> WireRun {

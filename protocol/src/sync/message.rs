@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::charter::{Missing, Positions, Voted};
+use crate::erasure::{self, Part};
 use crate::id::{EntryId, SpaceId, WriterId};
 use crate::log::{Entry, Fork, Frontier};
 
@@ -18,6 +19,8 @@ pub struct Hello {
     pub space: SpaceId,
     /// Of what is held of the charter.
     pub charter: [u8; 32],
+    /// Of the erasures and receipts held.
+    pub erasures: [u8; 32],
     /// Of the entries held.
     pub frontier: [u8; 32],
     /// How many batches the other may have under way.
@@ -66,6 +69,10 @@ pub enum Message {
     Positions(Positions),
     /// A part of what the other lacks of the charter, and whether it is the last.
     Charter(Box<Missing>, bool),
+    /// What the sender holds of erasures and receipts, a mark for each record, and whether these are the last.
+    ErasureMarks(Vec<erasure::Mark>, bool),
+    /// Erasures and receipts that the other lacks, and whether these are the last of those that it asked for.
+    Erasures(Box<Part>, bool),
     /// How far the sender holds each log.
     Frontier(Vec<Mark>),
     /// Entries that the other lacks.
@@ -87,6 +94,8 @@ impl Message {
             Self::Hello(_) => "Hello",
             Self::Positions(_) => "Positions",
             Self::Charter(..) => "Charter",
+            Self::ErasureMarks(..) => "ErasureMarks",
+            Self::Erasures(..) => "Erasures",
             Self::Frontier(_) => "Frontier",
             Self::Entries(_) => "Entries",
             Self::Held(..) => "Held",

@@ -2,6 +2,7 @@
 
 mod comparing;
 mod entries;
+mod erasing;
 mod governing;
 mod returning;
 
@@ -9,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::message::Message;
 use crate::charter::Positions;
+use crate::erasure::{Erasures, Mark};
 use crate::fault::Fault;
 use crate::id::{DecisionId, DeviceId, SpaceId, WriterId};
 use crate::limits;
@@ -113,6 +115,14 @@ pub struct Session {
     said_positions: bool,
     /// What the peer holds of the charter, as far as we know.
     positions: Positions,
+    /// The same for what is erased, and for receipts.
+    erasures_sent: bool,
+    erasures_heard: bool,
+    said_marks: bool,
+    their_marks: Vec<Mark>,
+    /// What the peer holds of them, as far as we know, and the state of ours that was told.
+    told_erasures: Erasures,
+    told_erasures_version: u64,
     said_frontier: bool,
     compared: bool,
     logs: BTreeMap<WriterId, Log>,
@@ -154,6 +164,12 @@ impl Session {
             charter_heard: false,
             said_positions: false,
             positions: Positions::default(),
+            erasures_sent: false,
+            erasures_heard: false,
+            said_marks: false,
+            their_marks: Vec::new(),
+            told_erasures: Erasures::default(),
+            told_erasures_version: 0,
             said_frontier: false,
             compared: false,
             logs: BTreeMap::new(),
@@ -196,7 +212,7 @@ impl Session {
             End::Open | End::NotEnrolled => claimed,
         };
         Standing {
-            compared: self.compared,
+            compared: self.compared && self.knows_erasures(),
             we_lack: (self.logs.iter())
                 .fold(0, |sum, (w, log)| sum.saturating_add(stands(w, log.claimed).saturating_sub(ours.next(w)))),
             they_lack: (ours.0.iter())
@@ -287,6 +303,8 @@ impl Session {
                 self.charter_heard |= last;
                 self.after_charter(replica, out)
             }
+            Message::ErasureMarks(marks, last) => self.hear_marks(marks, last, replica, out),
+            Message::Erasures(part, last) => self.hear_erasures(&part, last, replica, out),
             Message::Frontier(marks) => self.hear_frontier(&marks, replica, out),
             Message::Held(logs, batches) => {
                 // Credit comes back for what was sent, and for no more.
@@ -315,7 +333,8 @@ impl Session {
     }
     /// Whether the peer has to say something before this goes on.
     fn is_waiting(&self) -> bool {
-        !self.compared || !self.charter_sent || !self.charter_heard || self.asked_hello || self.in_flight > 0
+        let knows = self.charter_sent && self.charter_heard && self.knows_erasures();
+        !self.compared || !knows || self.asked_hello || self.in_flight > 0
     }
 
     fn tick<S: Store>(&mut self, replica: &Replica<S>, now: Millis, out: &mut Vec<Output>) -> Result<(), Ended> {

@@ -41,6 +41,7 @@ fn a_stranger_learns_nothing_of_a_space() {
         version: 0,
         space,
         charter: [0; 32],
+        erasures: [0; 32],
         frontier: [0; 32],
         credit: 4,
         answer: true,

@@ -11,6 +11,8 @@ mod charter_table;
 mod charter_world;
 mod crafted;
 mod devices;
+mod erasing;
+mod erasing_hostile;
 mod exchange;
 mod force;
 mod forks;

@@ -78,8 +78,8 @@ pub(crate) fn session() -> (School, School, SpaceId, Session) {
 /// The Hello of a school that holds what `of` holds.
 pub(crate) fn hello(of: &School, space: SpaceId) -> Message {
     let held = of.space(&space).unwrap();
-    let (charter, frontier) = (held.durable_charter().hash(), held.state_hash());
-    Message::Hello(Hello { version: 0, space, charter, frontier, credit: 4, answer: true })
+    let (charter, erasures, frontier) = (held.durable_charter().hash(), held.erasures_hash(), held.state_hash());
+    Message::Hello(Hello { version: 0, space, charter, erasures, frontier, credit: 4, answer: true })
 }
 
 /// The key of school number `n`'s writer in a space, as its store derives it (§1.4).

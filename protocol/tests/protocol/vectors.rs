@@ -11,12 +11,13 @@ use serde_json::{Value as Json, json};
 use staffroom_protocol::charter::{
     Act, Actor, Admission, Charter, Cut, Founding, LogCut, Role, Ticket, Transcript, commitment,
 };
+use staffroom_protocol::erasure::{self, Erasure, Part, Receipt};
 use staffroom_protocol::id::{BlobId, EntryId, OperationId, RecordId, SpaceId, WriterId, to_text};
 use staffroom_protocol::identity::{
     Domain, IdentityChain, Inception, Keys, Link, RecoveryCode, Revocation, Rights, SecretKey, Step,
 };
 use staffroom_protocol::limits;
-use staffroom_protocol::log::{Entry, EntryKind, Frontier, Header, Payload, Reach, Verified};
+use staffroom_protocol::log::{Entry, EntryKind, Frontier, HEADER, Header, Payload, Reach, Verified};
 use staffroom_protocol::record::change::Change;
 use staffroom_protocol::record::field::{BlobRef, Fields, Value};
 use staffroom_protocol::record::{Document, write_genesis};
@@ -376,6 +377,46 @@ fn tickets() {
     );
 }
 
+/// The third: the record is erased; with the proof.
+fn erasure(space: SpaceId) -> (Verified, Erasure) {
+    let (first, then) = (genesis(space), second(space));
+    let payload = Payload::from_bytes(Vec::new());
+    let header = header(space, 2, then.id(), EntryKind::Erase, first.header().record, &payload);
+    let entry = Entry::sign(Header { change_seq: 0, ..header }, payload, &writer()).without_payload();
+    let proof = Erasure::of(&entry, (first.header().writer, 0)).unwrap();
+    (entry, proof)
+}
+fn receipt(space: SpaceId) -> Receipt {
+    let (_, device, chain) = school(1);
+    Receipt::sign(space, genesis(space).header().record, chain.school(), &device, Millis(1_800_000_060_000))
+}
+/// The mark of that record, made by hand from what the page says.
+fn mark(space: SpaceId) -> erasure::Mark {
+    let record = genesis(space).header().record;
+    let receipt = hash("receipt", &[&Vec::from(receipt(space))[..136]]);
+    let state = hash("erasures state", &[&record.0, &erasure(space).0.id().0, &receipt]);
+    erasure::Mark { record, state: *state.first_chunk().unwrap() }
+}
+
+#[test]
+fn erasures() {
+    let space = charter().space();
+    let ((entry, proof), receipt) = (erasure(space), receipt(space));
+    proof.verify().unwrap();
+    receipt.verify().unwrap();
+    check(
+        "erasures.json",
+        "protocol.md §6.5: the record of entries.json is erased, and a device says that it is gone",
+        &json!({
+            "header": hex(&entry.signed_bytes()[..HEADER]), "signature": hex(entry.signature()), "id": hex(entry.id().0),
+            "record": hex(entry.header().record.0), "genesis": { "writer": hex(entry.header().writer.0), "seq": 0 },
+            "receipt": hex(Vec::from(receipt)),
+            "mark": { "record": hex(mark(space).record.0), "state": hex(mark(space).state) },
+            "state": hex(erasure::Mark::hash(&[mark(space)])),
+        }),
+    );
+}
+
 #[test]
 fn frames() {
     let space = charter().space();
@@ -392,6 +433,7 @@ fn frames() {
         version: 0,
         space,
         charter: charter().hash(),
+        erasures: erasure::Mark::hash(&[mark(space)]),
         frontier: frontier.hash(),
         credit: limits::CREDIT,
         answer: true,
@@ -405,6 +447,9 @@ fn frames() {
             "frontier": frame(&Message::Frontier(Mark::all(&frontier))),
             "entries": frame(&Message::Entries(vec![Run(vec![first.clone().into_entry()])])),
             "entries_withheld": frame(&Message::Entries(vec![Run(vec![withheld])])),
+            "erasure_marks": frame(&Message::ErasureMarks(vec![mark(space)], true)),
+            "erasures": frame(&Message::Erasures(Box::new(Part { erasures: vec![erasure(space).1], receipts: vec![receipt(space)] }), true)),
+            "entries_erase": frame(&Message::Entries(vec![Run(vec![erasure(space).0.into_entry()])])),
             "held": frame(&Message::Held(vec![(first.header().writer, 2)], 1)),
             "bye": frame(&Message::Bye(13)),
         }),

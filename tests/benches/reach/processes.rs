@@ -132,8 +132,15 @@ fn bare_start(home: &Path) -> Duration {
 /// Off and on again: with nothing new, and with 100 new records.
 fn reconnect(hill: &Path, brook: &Path, node: Serving, folder: &Path) {
     node.stop();
-    let hello =
-        Hello { version: 0, space: SpaceId([1; 32]), charter: [1; 32], frontier: [1; 32], credit: 4, answer: true };
+    let hello = Hello {
+        version: 0,
+        space: SpaceId([1; 32]),
+        charter: [1; 32],
+        erasures: [1; 32],
+        frontier: [1; 32],
+        credit: 4,
+        answer: true,
+    };
     let frames = 2 * (4 + encode(&Message::Hello(hello)).len());
     let node = Serving::start(brook, &[]);
     let begun = Instant::now();

@@ -60,7 +60,7 @@ pub(super) fn anothers_actor<S: Store>(view: &View<'_, S>) -> Vec<Step> {
 }
 
 /// A writer of another school that has written something; one of nobody where there is none.
-fn another<S: Store>(view: &View<'_, S>) -> WriterId {
+pub(super) fn another<S: Store>(view: &View<'_, S>) -> WriterId {
     let space = view.held();
     let ours = view.replica.school();
     let others = space.frontier().0.keys().copied();

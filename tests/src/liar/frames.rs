@@ -41,8 +41,8 @@ impl<S: Store> View<'_, S> {
         self.hello_with(self.held().durable_charter().hash(), frontier)
     }
     pub(super) fn hello_with(&self, charter: [u8; 32], frontier: [u8; 32]) -> Step {
-        let credit = limits::CREDIT;
-        say(&Message::Hello(Hello { version: 0, space: self.space, charter, frontier, credit, answer: true }))
+        let (credit, erasures) = (limits::CREDIT, self.held().erasures_hash());
+        say(&Message::Hello(Hello { version: 0, space: self.space, charter, erasures, frontier, credit, answer: true }))
     }
     /// The key that its log is signed with now.
     pub(super) fn writer(&self) -> SecretKey {

@@ -41,6 +41,9 @@ impl World {
         if self.plan.together {
             return self.write_together(number, space);
         }
+        if self.plan.erasing > 0 && self.random.per_mille(self.plan.erasing) {
+            return self.erase(number, space);
+        }
         if self.random.per_mille(self.plan.belonging) {
             return self.govern(number, space);
         }
@@ -167,7 +170,7 @@ impl World {
     }
 
     /// One of the records that a node lists.
-    fn some_card(&mut self, number: usize, space: SpaceId) -> Option<Card> {
+    pub(super) fn some_card(&mut self, number: usize, space: SpaceId) -> Option<Card> {
         let replica = self.nodes[number].replica.as_ref()?;
         let mut cards = Vec::new();
         let listed = Catalogue(replica.store()).newest(&space, &mut |card| {
@@ -255,6 +258,8 @@ impl World {
             }
             Ok(false) => Ok(()),
             Err(EditFault::NotOwner(_)) if !own && !card.open => Ok(()),
+            // It was erased, and that is not durable here yet.
+            Err(EditFault::Refused(Fault::Erased(record))) if self.model.may_be_erased.contains(&record) => Ok(()),
             // What it was read from was cut meanwhile.
             Err(EditFault::NoSuchRecord | EditFault::Document(_))
                 if self.plan.belonging > 0 || !self.model.tainted.is_empty() =>

@@ -122,7 +122,7 @@ impl World {
         self.propose(number, space, |replica| replica.propose(space, Body::EndFork(end))).map(drop)
     }
 
-    fn propose(
+    pub(super) fn propose(
         &mut self,
         number: usize,
         space: SpaceId,
@@ -259,6 +259,7 @@ fn completed(body: &Body) -> Option<&'static str> {
         Body::Demote(..) => Some("decided: demotions"),
         Body::Promote(_) => Some("decided: promotions"),
         Body::EndFork(_) => Some("decided: ends of forks"),
+        Body::Erase(..) => Some("decided: erasures"),
         _ => None,
     }
 }

@@ -243,14 +243,12 @@ pub(super) fn one_ticket_admits_one_school(space: &Space) -> Holds {
     Ok(())
 }
 
+/// What nodes showed first for what they held of a space: charter, entries, erasures.
+pub(super) type Views = BTreeMap<(SpaceId, [[u8; 32]; 3]), (u64, usize)>;
+
 /// Nodes that hold the same show the same.
-pub(super) fn one_view_per_frontier(
-    views: &mut BTreeMap<(SpaceId, [u8; 32], [u8; 32]), (u64, usize)>,
-    node: usize,
-    space: SpaceId,
-    witness: &SpaceWitness,
-) -> Holds {
-    let key = (space, witness.charter, witness.frontier);
+pub(super) fn one_view_per_frontier(views: &mut Views, node: usize, space: SpaceId, witness: &SpaceWitness) -> Holds {
+    let key = (space, [witness.charter, witness.frontier, witness.erasures]);
     let (shown, first) = *views.entry(key).or_insert((witness.shown, node));
     let found = || format!("nodes {first} and {node} hold the same of {space:?} and show something else");
     Violation::unless(shown == witness.shown, "one_view_per_frontier", found)
@@ -298,7 +296,10 @@ pub(super) fn nothing_is_sent_before_it_is_durable(
                 && part.decisions.iter().all(|complete| witness.decisions.contains(&complete.decision.id()))
         }
         Message::Hello(hello) => {
-            hello.charter == witness.charter && (hello.frontier == witness.frontier || witness.logs.is_empty())
+            let erasures = hello.erasures == witness.erasures || witness.logs.is_empty();
+            erasures
+                && hello.charter == witness.charter
+                && (hello.frontier == witness.frontier || witness.logs.is_empty())
         }
         Message::Positions(positions) => {
             let operations: u64 = positions.operations.values().map(|(n, ..)| u64::from(*n)).sum();
@@ -310,7 +311,7 @@ pub(super) fn nothing_is_sent_before_it_is_durable(
             let own = voted.votes.iter().any(|vote| vote.school == school);
             !own || witness.answered.contains_key(&voted.decision.id())
         }),
-        Message::Forks(_) | Message::Bye(_) => true,
+        Message::ErasureMarks(..) | Message::Erasures(..) | Message::Forks(_) | Message::Bye(_) => true,
     };
     Violation::unless(durable, NAME, || format!("{message:?}"))
 }

@@ -29,6 +29,7 @@ impl World {
                 self.judge_node(*number, space)?;
             }
             self.judge_forks(space, &holders)?;
+            self.judge_erasures(space, &holders)?;
             for number in &holders {
                 let held = self.held(*number, space)?;
                 let writes = held.charter().resolved().role(&self.nodes[*number].school) > Some(Role::Reader);
@@ -184,11 +185,18 @@ impl World {
     fn judge_records(&self, space: SpaceId, number: usize, records: &[Record]) -> Result<(), Violation> {
         let logs = &self.witnesses[number].spaces[&space].logs;
         let stands: BTreeSet<EntryId> = logs.values().flatten().copied().collect();
-        let expected = self.model.shows(space, &stands);
+        let erased = self.erased_at(number, space);
+        let mut expected = self.model.shows(space, &stands);
+        expected.retain(|record, _| !erased.contains(record));
         let shown: BTreeSet<RecordId> = records.iter().map(|record| record.card.id).collect();
         // Records that nodes began by themselves, to say words again.
         let again = self.model.restated.iter().filter(|(entry, (_, begins))| *begins && stands.contains(*entry));
-        let all: BTreeSet<RecordId> = expected.keys().copied().chain(again.map(|(_, (record, _))| *record)).collect();
+        let all: BTreeSet<RecordId> = expected
+            .keys()
+            .copied()
+            .chain(again.map(|(_, (record, _))| *record))
+            .filter(|record| !erased.contains(record))
+            .collect();
         let found = || format!("{} records, not {}", shown.len(), all.len());
         Violation::unless(shown == all, "every_record_is_shown", found)?;
         // What nodes said again builds on what they held just then: of such records the account says

@@ -11,7 +11,7 @@ use staffroom_protocol::charter::Role;
 const FRAMES: usize = 80;
 
 /// What is refused whoever says it.
-const ALWAYS: [Behaviour; 10] = [
+const ALWAYS: [Behaviour; 14] = [
     Behaviour::UnknownWriter,
     Behaviour::FlippedSignature,
     Behaviour::AnothersLog,
@@ -22,6 +22,10 @@ const ALWAYS: [Behaviour; 10] = [
     Behaviour::Nonsense,
     Behaviour::MoreThanItsCredit,
     Behaviour::AsksForEver,
+    Behaviour::ErasesAnothers,
+    Behaviour::ForgesErasure,
+    Behaviour::FalseReceipts,
+    Behaviour::EndlessMarks,
 ];
 /// What is refused of who is no steward.
 const OF_NO_STEWARD: [Behaviour; 2] = [Behaviour::ProposesItself, Behaviour::DecidesAlone];

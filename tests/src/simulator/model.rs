@@ -62,6 +62,7 @@ enum Pending {
     Write(u64),
     Used(TicketId),
     Issued(TicketId),
+    Erased(EntryId),
 }
 
 /// The account.
@@ -84,6 +85,10 @@ pub(super) struct Model {
     /// Entries by which nodes said words again, each with its record and whether it began that.
     pub(super) restated: BTreeMap<EntryId, (RecordId, bool)>,
     said: BTreeSet<EntryId>,
+    /// What schools erased, by the entry: the record, where it is, and the node.
+    erased: BTreeMap<EntryId, (RecordId, SpaceId, usize)>,
+    /// What anybody erased or asked the stewards to, be it that a crash took it back.
+    pub(super) may_be_erased: BTreeSet<RecordId>,
     writes: BTreeMap<u64, Write>,
     next_write: u64,
     tickets: BTreeMap<TicketId, Issued>,
@@ -173,6 +178,21 @@ impl Model {
         self.writes.insert(self.next_write, write);
         self.wait(node, Pending::Write(self.next_write));
     }
+    /// A node erased a record.
+    pub(super) fn erased(&mut self, node: usize, space: SpaceId, record: RecordId, entry: EntryId) {
+        self.said.insert(entry);
+        self.may_be_erased.insert(record);
+        self.erased.insert(entry, (record, space, node));
+        self.wait(node, Pending::Erased(entry));
+    }
+    /// What schools erased and acknowledged.
+    pub(super) fn erasures(&self) -> impl Iterator<Item = (RecordId, SpaceId, usize)> {
+        let pending = |entry: &EntryId| {
+            let waits = |pending: &Pending| matches!(pending, Pending::Erased(waits) if waits == entry);
+            self.pending.values().flatten().any(waits)
+        };
+        self.erased.iter().filter(move |(entry, _)| !pending(entry)).map(|(_, erased)| *erased)
+    }
     /// A node acknowledged an entry of its own: what no person wrote, it said again.
     pub(super) fn own_entry(&mut self, entry: EntryId, record: RecordId, begins: bool) {
         if !self.said.contains(&entry) {
@@ -235,6 +255,7 @@ impl Model {
                     }
                 }
                 Pending::Issued(ticket) => drop(self.tickets.remove(&ticket)),
+                Pending::Erased(entry) => drop(self.erased.remove(&entry)),
             }
         }
     }

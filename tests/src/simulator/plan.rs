@@ -64,6 +64,8 @@ pub struct Plan {
     pub lie_ms: u64,
     /// Acts in a thousand that are about who belongs: proposals, votes, leaving, keys.
     pub belonging: u64,
+    /// Acts in a thousand by which a record is erased.
+    pub erasing: u64,
     /// Whether all that people do is to write in one record.
     pub together: bool,
     /// The fault planted on purpose.
@@ -121,7 +123,7 @@ impl Plan {
         let mut random = Random::new(seed, 5);
         let nodes = 3 + random.place(18);
         let plan = Self::of(seed, nodes, 60_000, &mut random);
-        Self { name: "together", together: true, belonging: 0, clusters: 1, import: 0, ..plan }
+        Self { name: "together", together: true, belonging: 0, erasing: 0, clusters: 1, import: 0, ..plan }
     }
 
     fn of(seed: u64, nodes: usize, safety_ms: u64, random: &mut Random) -> Self {
@@ -152,6 +154,8 @@ impl Plan {
             lie_ms: 0,
             belonging: if random.per_mille(700) { random.between(50, 500) } else { 0 },
             together: false,
+            // From a stream of its own: what else a seed does stays as it was.
+            erasing: sometimes(&mut Random::new(seed, 6), 500, 150),
             planted: None,
         }
     }
@@ -160,7 +164,14 @@ impl Plan {
     pub fn forking(seed: u64) -> Self {
         let mut plan = Self::small(seed);
         plan.troubles.extend([Trouble::Restore, Trouble::Copy]);
-        Self { name: "forking", trouble_ms: 5_000, ..plan }
+        Self { name: "forking", trouble_ms: 5_000, erasing: 0, ..plan }
+    }
+
+    /// Three to five nodes whose people erase much, some of which run twice.
+    pub fn erasing(seed: u64) -> Self {
+        let mut plan = Self::small(seed);
+        plan.troubles.extend([Trouble::Copy, Trouble::Crash]);
+        Self { name: "erasing", trouble_ms: 5_000, erasing: 150, ..plan }
     }
 
     /// The plan of that name.
@@ -172,6 +183,7 @@ impl Plan {
             "huge" => Self::huge(seed),
             "together" => Self::together(seed),
             "forking" => Self::forking(seed),
+            "erasing" => Self::erasing(seed),
             _ => return None,
         })
     }
@@ -184,6 +196,7 @@ impl Plan {
         match planted {
             Planted::ForkKept => self.troubles = vec![Trouble::Restore, Trouble::Copy],
             Planted::TicketTwice | Planted::YesForgotten => self.troubles = vec![Trouble::Crash],
+            Planted::Rule(Rule::ErasureIgnored) => self.erasing = 100,
             Planted::Rule(_) | Planted::CutTooLow | Planted::AsideServed => {}
             Planted::LostFlush => self.troubles = vec![Trouble::Crash],
             Planted::SkippedSignature => self.damage = 100,

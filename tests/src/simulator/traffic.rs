@@ -7,6 +7,7 @@ use staffroom_protocol::replica::Notice;
 use staffroom_protocol::store::Table;
 use staffroom_protocol::sync::{self, Ended, Input, Message, Output, Run, Session};
 
+use super::erasing;
 use super::event_log::fnv;
 use super::invariants::{self, Violation};
 use super::network::ConnectionId;
@@ -269,6 +270,7 @@ impl World {
         let goes_back = |entry: &Entry| self.goes_back(number, peer, entry);
         invariants::nothing_is_sent_before_it_is_durable(witness, goes_back, school, &message)?;
         let held = self.nodes[number].replica.as_ref().and_then(|replica| replica.space(&space).ok());
+        erasing::what_is_erased_is_never_served(held, &message)?;
         let belongs = held.is_some_and(|held| held.durable_charter().school_of(&self.nodes[peer].device).is_some());
         Violation::unless(belongs || matches!(message, Message::Bye(_)), "only_members_are_told_anything", || {
             format!("n{number} to n{peer}: {}", message.name())
@@ -345,6 +347,7 @@ impl World {
                 self.invitations.entry(key).or_insert(value);
             }
         }
+        self.wipe(number)?;
         for promise in std::mem::take(&mut self.nodes[number].promises) {
             self.keep_promise(number, promise);
         }
@@ -376,6 +379,7 @@ fn space_of(notice: &Notice) -> SpaceId {
         | Notice::Record(space, _)
         | Notice::Restated(space, _)
         | Notice::Wanted(space)
-        | Notice::Blob(space, _) => space,
+        | Notice::Blob(space, _)
+        | Notice::Erasures(space) => space,
     }
 }

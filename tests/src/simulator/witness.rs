@@ -10,6 +10,7 @@ use staffroom_protocol::log::EntryKind;
 use staffroom_protocol::replica::{Notice, Replica};
 use staffroom_protocol::store::{MemoryStore, Read, Table};
 
+use super::erasing;
 use super::event_log::fnv;
 use super::invariants::{self, Violation};
 use super::model::Model;
@@ -30,6 +31,8 @@ pub(super) struct SpaceWitness {
     pub(super) charter: [u8; 32],
     /// The hash of the frontier, when it was last flushed.
     pub(super) frontier: [u8; 32],
+    /// The same of erasures and receipts.
+    pub(super) erasures: [u8; 32],
     cards: BTreeMap<RecordId, u64>,
     /// The sum of the hashes of all cards.
     pub(super) shown: u64,
@@ -102,6 +105,10 @@ impl Witness {
                     touched.insert(space);
                     self.take_log(replica, space, writer, model)?;
                 }
+                Notice::Erasures(space) => {
+                    touched.insert(space);
+                    erasing::nothing_of_what_is_erased_is_held(node, replica)?;
+                }
                 // The entry and the record say so themselves.
                 Notice::Restated(..) | Notice::Wanted(_) | Notice::Blob(..) => {}
                 Notice::Record(space, record) => {
@@ -113,7 +120,7 @@ impl Witness {
         for id in touched {
             let space = invariants::space_is_held(replica, id)?;
             let witness = self.spaces.entry(id).or_default();
-            witness.frontier = space.state_hash();
+            (witness.frontier, witness.erasures) = (space.state_hash(), space.erasures_hash());
             invariants::only_enrolled_writers_are_held(space)?;
             invariants::frontier_is_what_is_held(node, space, witness)?;
             invariants::one_ticket_admits_one_school(space)?;
@@ -180,7 +187,9 @@ impl Witness {
             invariants::frontier_is_what_is_held(node, space, witness)?;
             invariants::votes_are_never_lost(witness, space.durable_charter(), replica.school())?;
             let (charter, frontier) = (space.durable_charter().hash(), space.state_hash());
-            let same = charter == witness.charter && (frontier == witness.frontier || witness.logs.is_empty());
+            let erasures = space.erasures_hash() == witness.erasures || witness.charter == [0; 32];
+            let same =
+                erasures && charter == witness.charter && (frontier == witness.frontier || witness.logs.is_empty());
             Violation::unless(same, "a_restart_changes_nothing", || format!("node {node}, space {id:?}"))?;
             let mut shown = 0u64;
             for record in witness.cards.keys() {

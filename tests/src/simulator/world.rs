@@ -8,7 +8,7 @@ use staffroom_protocol::id::{SpaceId, TicketId};
 
 use super::counts::Counts;
 use super::event_log::EventLog;
-use super::invariants::Violation;
+use super::invariants::{Views, Violation};
 use super::model::Model;
 use super::network::{ConnectionId, Network};
 use super::node::Node;
@@ -56,7 +56,7 @@ pub(super) struct World {
     pub(super) network: Network,
     pub(super) model: Model,
     pub(super) witnesses: Vec<Witness>,
-    pub(super) views: BTreeMap<(SpaceId, [u8; 32], [u8; 32]), (u64, usize)>,
+    pub(super) views: Views,
     pub(super) clusters: Vec<SpaceId>,
     /// The ends of connections that had a session, and those whose session ended.
     pub(super) opened: BTreeSet<(ConnectionId, usize)>,
@@ -212,16 +212,22 @@ impl World {
             let holders = self.holders(*space);
             let of = |node: usize| {
                 let witness = &self.witnesses[node].spaces[space];
-                (witness.charter, witness.frontier, witness.shown)
+                (witness.charter, witness.frontier, witness.shown, witness.erasures)
             };
             let Some(first) = holders.first() else { continue };
             for node in &holders {
                 let (mine, theirs) = (of(*node), of(*first));
                 if mine != theirs {
-                    let same = (mine.0 == theirs.0, mine.1 == theirs.1, mine.2 == theirs.2);
-                    return Err(format!("nodes {first} and {node}: same (charter, frontier, cards): {same:?}"));
+                    let same = (mine.0 == theirs.0, mine.1 == theirs.1, mine.2 == theirs.2, mine.3 == theirs.3);
+                    return Err(format!(
+                        "nodes {first} and {node}: same (charter, frontier, cards, erasures): {same:?}"
+                    ));
                 }
                 self.in_step(*node, *space, holders.len())?;
+                let unwiped = self.nodes[*node].replica.as_ref().map_or(0, staffroom_protocol::Replica::unwiped);
+                if unwiped > 0 {
+                    return Err(format!("node {node} owes {unwiped} receipts"));
+                }
             }
         }
         Ok(())

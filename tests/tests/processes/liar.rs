@@ -78,6 +78,29 @@ fn what_a_member_may_sign_is_held_and_harms_nobody() {
     ground.end();
 }
 
+#[test]
+fn what_a_member_says_of_erasing_erases_its_own_alone() {
+    let mut ground = Ground::new();
+    let (mut liar, space) = ground.member(25);
+    let entries = |status: &Value| status["store"]["entries"].as_u64().expect("a count");
+    let refused = [
+        (Behaviour::ErasesAnothers, "has no right to erase what another school made"),
+        (Behaviour::ForgesErasure, "the signature of a entry does not hold"),
+        (Behaviour::FalseReceipts, "which nobody has erased"),
+        (Behaviour::EndlessMarks, "a list of erasures is larger than 131072"),
+    ];
+    for (what, why) in refused {
+        ground.refuses(&mut liar, space, what, why);
+    }
+    let held = entries(&json(&ground.hill, &["status"]));
+    ground.bears(&mut liar, space, Behaviour::ErasedAgain, |now| entries(now) > held);
+    let listed = json(&ground.hill, &["list", "--kind", "note"]).to_string();
+    assert!(!listed.contains("Erased before it came"), "held without what it said");
+    let held = entries(&json(&ground.hill, &["status"]));
+    ground.bears(&mut liar, space, Behaviour::EmptyErasures(3_000), |now| entries(now) > held);
+    ground.end();
+}
+
 /// A clock a hundred years off is shown, and our own goes on as it was.
 fn dates_are_ours(ground: &Ground) {
     let list = json(&ground.hill, &["list", "--kind", "note"]);

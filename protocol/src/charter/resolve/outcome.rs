@@ -24,11 +24,14 @@ pub(super) fn outcome(course: Course<'_>) -> Resolved {
         }
     }
     let writers = writers(&course, &steps, &admissions, &left);
+    let erases_below = |(id, writer): (&WriterId, &Writer)| Some((*id, own_end(&course, &steps, *id, writer)?.next));
+    let erases_below = writers.iter().filter_map(erases_below).collect();
     let standing: BTreeMap<OperationId, SchoolId> = admissions.iter().map(|a| (a.id, a.school)).collect();
     let named = course.reached().iter().filter_map(|step| step.admits().map(|a| (step.operation.id(), a.school)));
     let void = named.filter(|(id, _)| !standing.contains_key(id)).collect();
     let tickets = admissions.iter().filter_map(|a| a.ticket.map(|ticket| (ticket, a.school))).collect();
-    Resolved { members, writers, admissions: standing, void_admissions: void, tickets, ..course.into_result() }
+    let (admissions, void_admissions) = (standing, void);
+    Resolved { members, writers, admissions, void_admissions, tickets, erases_below, ..course.into_result() }
 }
 
 /// An admission that stands.
@@ -158,20 +161,28 @@ fn cut(
         Ending::School(school, cuts) => (*school == writer.school).then(|| listed(cuts)),
         Ending::Log(log) => (log.writer == id).then_some(log.cut),
     });
-    let revoked = || {
-        let stands = course.identity(&writer.school)?.revoked(&writer.device)?;
-        let (next, head) = stands.logs.get(&id).copied().unwrap_or_default();
-        Some(Cut { next, head })
-    };
     let by_operation = || {
         steps.iter().find_map(|step| match step.operation.act() {
-            Act::Retire(log) => {
-                let own = step.operation.school() == writer.school && step.operation.device() == writer.device;
-                (own && log.writer == id).then_some(log.cut)
-            }
             Act::Leave(leave) if leave.admission == writer.admission => left.get(&leave.admission).map(listed),
-            _ => None,
+            _ => retired(step, id, writer),
         })
     };
-    by_decision.or_else(revoked).or_else(by_operation)
+    by_decision.or_else(|| revoked(course, id, writer)).or_else(by_operation)
+}
+
+/// Where its school itself ended a log: what it erased above does not count (§6.1).
+fn own_end(course: &Course<'_>, steps: &[&Step<'_>], id: WriterId, writer: &Writer) -> Option<Cut> {
+    revoked(course, id, writer).or_else(|| steps.iter().find_map(|step| retired(step, id, writer)))
+}
+/// Where a log ends by the revocation of its device.
+fn revoked(course: &Course<'_>, id: WriterId, writer: &Writer) -> Option<Cut> {
+    let stands = course.identity(&writer.school)?.revoked(&writer.device)?;
+    let (next, head) = stands.logs.get(&id).copied().unwrap_or_default();
+    Some(Cut { next, head })
+}
+/// Where a log ends by this operation of the device that writes it.
+fn retired(step: &Step<'_>, id: WriterId, writer: &Writer) -> Option<Cut> {
+    let Act::Retire(log) = step.operation.act() else { return None };
+    let own = step.operation.school() == writer.school && step.operation.device() == writer.device;
+    (own && log.writer == id).then_some(log.cut)
 }

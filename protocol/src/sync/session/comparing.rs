@@ -31,6 +31,7 @@ impl Session {
             version: VERSION,
             space: self.space,
             charter: space.durable_charter().hash(),
+            erasures: space.erasures_hash(),
             frontier: space.state_hash(),
             credit: limits::CREDIT,
             answer,
@@ -40,7 +41,10 @@ impl Session {
 
     /// Bears only so many questions a minute, whatever the clock does.
     pub(super) fn count_comparison(&mut self, message: &Message, now: Millis) -> Result<(), Ended> {
-        if !matches!(message, Message::Hello(_) | Message::Positions(_) | Message::Frontier(_)) {
+        if !matches!(
+            message,
+            Message::Hello(_) | Message::Positions(_) | Message::Frontier(_) | Message::ErasureMarks(..)
+        ) {
             return Ok(());
         }
         let (count, since) = self.comparisons;
@@ -74,12 +78,20 @@ impl Session {
         if hello.charter != charter.hash() {
             // What was refused for want of the charter is offered again after it.
             (self.charter_sent, self.charter_heard, self.said_frontier) = (false, false, false);
+            (self.erasures_sent, self.erasures_heard, self.said_marks) = (false, false, false);
             self.said_positions = true;
             out.push(Output::Send(Message::Positions(charter.positions())));
             return Ok(());
         }
         self.positions = charter.positions();
         (self.charter_sent, self.charter_heard, self.said_positions) = (true, true, false);
+        if hello.erasures != space.erasures_hash() {
+            (self.erasures_sent, self.erasures_heard, self.said_frontier) = (false, false, false);
+            return self.say_marks(replica, out);
+        }
+        (self.erasures_sent, self.erasures_heard, self.said_marks) = (true, true, false);
+        self.told_erasures = space.durable_erasures().clone();
+        self.told_erasures_version = self.told_erasures.version();
         if hello.frontier == space.state_hash() {
             // What either claimed of logs that stand at nothing now is gone.
             self.logs.retain(|writer, _| space.frontier().0.contains_key(writer));
@@ -118,13 +130,13 @@ impl Session {
     }
 
     pub(super) fn after_charter<S: Store>(&mut self, replica: &Replica<S>, out: &mut Vec<Output>) -> Result<(), Ended> {
-        if self.charter_sent && self.charter_heard && !self.said_frontier {
-            self.say_frontier(replica, out)?;
+        if self.charter_sent && self.charter_heard && !self.said_marks && !self.knows_erasures() {
+            self.say_marks(replica, out)?;
         }
         Ok(())
     }
 
-    fn say_frontier<S: Store>(&mut self, replica: &Replica<S>, out: &mut Vec<Output>) -> Result<(), Ended> {
+    pub(super) fn say_frontier<S: Store>(&mut self, replica: &Replica<S>, out: &mut Vec<Output>) -> Result<(), Ended> {
         let marks = Mark::all(self.durable(replica)?.frontier());
         self.said_frontier = true;
         out.push(Output::Send(Message::Frontier(marks)));

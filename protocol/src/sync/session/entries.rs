@@ -32,7 +32,7 @@ impl Session {
                     return Err(Fault::OtherSpace(entry.header().space));
                 }
                 if entry.payload().is_none() {
-                    return replica.admit_bare(&entry).map(|_| (entry.header().writer, entry.header().seq + 1));
+                    return replica.admit_bare(&entry, now).map(|_| (entry.header().writer, entry.header().seq + 1));
                 }
                 let (writer, seq) = (entry.header().writer, entry.header().seq);
                 // What is held has a next one: a seq at the end of its range is never admitted.
@@ -94,7 +94,7 @@ impl Session {
     /// Sends what the peer lacks, as far as it gave credit: first of the charter, then entries.
     pub(super) fn pump<S: Store>(&mut self, replica: &Replica<S>, out: &mut Vec<Output>) -> Result<(), Ended> {
         // The charter goes before any entry: without it the peer refuses what it does not know.
-        if !self.compared || !self.charter_sent {
+        if !self.compared || !self.charter_sent || !self.knows_erasures() {
             return Ok(());
         }
         let space = self.durable(replica)?;
@@ -103,13 +103,14 @@ impl Session {
             self.positions.cover(&missing);
             out.extend(missing.parts().into_iter().map(|part| Output::Send(Message::Charter(Box::new(part), false))));
         }
+        self.tell_erasures(replica, out)?;
         self.tell_proposals(space, out);
         self.tell_forks(space, out);
         self.find_returns(space, replica).map_err(Ended::Fault)?;
         while self.credit > 0 {
             let mut runs = self.next_batch(space, replica).map_err(Ended::Fault)?;
             if runs.is_empty() {
-                runs = self.next_returns();
+                runs = self.next_returns(space);
             }
             if runs.is_empty() {
                 break;
@@ -143,7 +144,11 @@ impl Session {
                 && bytes < limits::BATCH_BYTES
             {
                 let place = space.place(writer, log.sent).ok_or(Fault::Store("a log is gone".to_owned()))?;
-                let entry = read_entry(replica.store(), place)?;
+                let mut entry = read_entry(replica.store(), place)?;
+                if space.is_erased(&entry.header().record) {
+                    // Known to be erased, and perhaps not durably gone yet.
+                    entry = entry.without_payload();
+                }
                 let size = entry.signed_bytes().len() + entry.payload().map_or(0, |p| p.as_bytes().len());
                 if entries > 0 && bytes + size > limits::BATCH_BYTES {
                     bytes = limits::BATCH_BYTES;

@@ -31,8 +31,10 @@ impl Session {
 
     /// The next entries to go back, as many as a batch takes. Histories mix in them, so each entry goes by
     /// itself.
-    pub(super) fn next_returns(&mut self) -> Vec<Run> {
+    pub(super) fn next_returns(&mut self, space: &Space) -> Vec<Run> {
         let (mut runs, mut bytes) = (Vec::new(), 0);
+        // What was erased since it was looked up goes nowhere.
+        self.to_return.retain(|entry| !space.is_erased(&entry.header().record));
         while let Some(entry) = self.to_return.front() {
             bytes += entry.signed_bytes().len() + entry.payload().map_or(0, |payload| payload.as_bytes().len());
             if !runs.is_empty() && (bytes > limits::BATCH_BYTES || runs.len() == limits::BATCH_ENTRIES) {

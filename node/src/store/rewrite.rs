@@ -1,0 +1,83 @@
+//! Writing the store's file anew, so that nothing is left of what was removed from its tables.
+//!
+//! The tables are copied into a new file beside it, which is synced and takes the old one's name. Until
+//! then nothing is other than before: a crash leaves the old store whole, or the new one. Readers that
+//! have a snapshot go on reading the old file, which has no name any more and goes with the last of them.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use staffroom_protocol::fault::Fault;
+use staffroom_protocol::store::Table;
+
+use super::RedbStore;
+
+/// What is left free on the disk besides, bytes: the next commits need some.
+const RESERVE: u64 = 16 << 20;
+
+/// The new file, until it takes the old one's name.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".rewrite");
+    path.with_file_name(name)
+}
+
+/// Removes what a rewrite left that was cut short: nothing but copies of what is in the store.
+pub(super) fn clear(path: &Path) -> Result<(), String> {
+    match fs::remove_file(beside(path)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.to_string()),
+        _ => Ok(()),
+    }
+}
+
+/// Rewrites a store; where that cannot be done, says why, and the store is as it was.
+pub(super) fn rewrite(store: &mut RedbStore) -> Result<(), String> {
+    let path = store.path.clone();
+    let new = beside(&path);
+    clear(&path)?;
+    has_room(&path)?;
+    let copied = copy(store, &path, &new);
+    let mut copied = copied.inspect_err(|_| drop(clear(&path)))?;
+    fs::rename(&new, &path).map_err(|error| {
+        let _ = clear(&path);
+        error.to_string()
+    })?;
+    let old = store.snapshots.replace(copied.snapshots.database());
+    copied.left.append(&mut store.left);
+    store.left = copied.left;
+    store.left.retain(|left| left.strong_count() > 0);
+    store.left.push(Arc::downgrade(&old));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| {
+        // Which of the two files a power cut would leave is not known any more.
+        store.failed = Some(Fault::Store(error.to_string()));
+        error.to_string()
+    })
+}
+
+fn copy(store: &RedbStore, path: &Path, new: &Path) -> Result<RedbStore, String> {
+    let said = |error: io::Error| error.to_string();
+    let snapshot = store.snapshots.take().map_err(|fault| fault.to_string())?;
+    let copied = snapshot.copy_to(new, Table::ALL).map_err(|fault| fault.to_string())?;
+    fs::set_permissions(new, fs::metadata(path).map_err(said)?.permissions()).map_err(said)?;
+    File::open(new).and_then(|file| file.sync_all()).map_err(said)?;
+    Ok(copied)
+}
+
+/// Whether the disk has room for a second copy.
+fn has_room(path: &Path) -> Result<(), String> {
+    let needed = fs::metadata(path).map_err(|error| error.to_string())?.len() + RESERVE;
+    let disk = rustix::fs::statvfs(path).map_err(|error| error.to_string())?;
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    if free < needed {
+        let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+        return Err(format!(
+            "there is not enough space on the disk to write the store anew: {} MB are needed, {} MB are free",
+            mib(needed),
+            mib(free)
+        ));
+    }
+    Ok(())
+}
