@@ -246,7 +246,8 @@ async fn a_frame_that_drips_ends_its_own_session() {
     let mut member = Stranger::connect(hill.address(), seed).await.expect("connected");
     let stream = member.open(SYNC).await.expect("open to members");
     let (mut read, mut write) = stream.split();
-    let hello = Hello { version: 0, space, charter: [0; 32], frontier: [0; 32], credit: 4, answer: true };
+    let hello =
+        Hello { version: 0, space, charter: [0; 32], erasures: [0; 32], frontier: [0; 32], credit: 4, answer: true };
     let hello = staffroom_protocol::sync::encode(&Message::Hello(hello));
     write.write_all(&u32::try_from(hello.len()).expect("small").to_le_bytes()).await.expect("sent");
     write.write_all(&hello).await.expect("sent");
