@@ -104,7 +104,7 @@ impl Blobs {
     }
     /// Removes a blob and what was fetched of it; durable when this returns.
     pub fn remove(&self, id: &BlobId) -> io::Result<()> {
-        for path in [self.path(id), self.part(id)] {
+        for path in [self.path(id), self.part(id), self.0.join("damaged").join(id.to_string())] {
             match fs::remove_file(&path) {
                 Ok(()) => sync_folder(path.parent().unwrap_or(&self.0))?,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}

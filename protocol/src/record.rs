@@ -19,10 +19,12 @@ pub mod past;
 pub mod references;
 pub mod view;
 
+mod attached;
 mod card;
 mod force;
 mod layout;
 
+pub(crate) use attached::files_named;
 pub use card::Card;
 pub use document::Document;
 pub use field::Fields;

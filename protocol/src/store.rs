@@ -68,6 +68,8 @@ pub enum Table {
     Wanted,
     /// space ‖ blob ‖ school → nothing: which partners said, or showed, that they hold it.
     Holders,
+    /// blob → nothing: no space knows it any more, and its file is to be removed.
+    Dropped,
     /// blob ‖ chunk (4) → its bytes: in backups only, where files lie with the rest.
     Files,
     /// space ‖ a record of an export → the record that it became here.
@@ -92,7 +94,7 @@ pub enum Table {
 
 impl Table {
     /// All of them.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::Decisions,
         Self::Operations,
         Self::Identities,
@@ -119,6 +121,7 @@ impl Table {
         Self::Uses,
         Self::Wanted,
         Self::Holders,
+        Self::Dropped,
         Self::Files,
         Self::Imported,
         Self::Erasures,
@@ -172,6 +175,7 @@ impl Table {
             Self::Uses => "uses-1",
             Self::Wanted => "wanted-1",
             Self::Holders => "holders-1",
+            Self::Dropped => "dropped-1",
             Self::Files => "files-1",
             Self::Imported => "imported-1",
             Self::Erasures => "erasures-1",

@@ -51,7 +51,10 @@ impl Desk {
             return Ok(());
         }
         let begun = Instant::now();
-        let wiped = self.replica.wipe(now)?;
+        let wiped = match self.remove_files()? {
+            None => self.replica.wipe(now)?,
+            Some(why) => Wiped::Later(why),
+        };
         let took = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         let pause = if took > LONG_MS { took.saturating_mul(SHARE) } else { 0 };
         self.wiping.not_before = now.plus(pause);
@@ -70,6 +73,22 @@ impl Desk {
             }
         }
         self.settle()
+    }
+    /// Removes the files that went with erased records from the disk; or says why one cannot be.
+    fn remove_files(&mut self) -> Result<Option<String>, Fault> {
+        let snapshot = self.snapshots.take()?;
+        let catalogue = Catalogue(&snapshot);
+        let spaces: Vec<SpaceId> = self.replica.spaces().map(|(id, _)| *id).collect();
+        for blob in catalogue.dropped_blobs()? {
+            let known = spaces.iter().map(|space| catalogue.known_blob(space, &blob)).collect::<Result<Vec<_>, _>>()?;
+            if known.iter().all(Option::is_none)
+                && let Err(error) = self.blobs.remove(&blob)
+            {
+                return Ok(Some(format!("a file of it cannot be removed: {error}")));
+            }
+            self.replica.file_is_gone(&blob)?;
+        }
+        Ok(None)
     }
     /// The same while the node stops, where that is quick. What is left waits for its next start.
     pub(super) fn wipe_at_the_end(&mut self) -> Result<(), Fault> {

@@ -85,6 +85,20 @@ impl Desk {
     }
 
     fn fetched(&mut self, want: Want, from: &[DeviceId]) -> Result<(), Fault> {
+        // The record that showed it may have been erased while it came.
+        let shown =
+            self.snapshots.take().and_then(|snapshot| Catalogue(&snapshot).uses(&want.blob, Some(&want.space)))?;
+        if shown.is_empty() {
+            let elsewhere = self.replica.spaces().any(|(space, _)| {
+                let known =
+                    self.snapshots.take().and_then(|snapshot| Catalogue(&snapshot).known_blob(space, &want.blob));
+                matches!(known, Ok(Some(_)))
+            });
+            if !elsewhere && let Err(error) = self.blobs.remove(&want.blob) {
+                tracing::warn!(%error, "a file that nothing shows any more is still there");
+            }
+            return Err(Fault::Blob(want.blob));
+        }
         self.replica.know_blob(want.space, want.blob, want.bytes, Known::Fetched)?;
         for device in from {
             self.holds(want.space, want.blob, device);

@@ -45,6 +45,15 @@ impl<R: Read> Catalogue<'_, R> {
         })?;
         Ok(uses)
     }
+    /// The blobs whose files are to be removed, since no space knows them any more.
+    pub fn dropped_blobs(&self) -> Result<Vec<BlobId>, Fault> {
+        let mut dropped = Vec::new();
+        self.0.scan(Table::Dropped, &[], &[], &mut |key, _| {
+            dropped.push(id_at(key, 0)?);
+            Ok(true)
+        })?;
+        Ok(dropped)
+    }
     /// The partners that were found to hold a blob of a space.
     pub fn holders(&self, space: &SpaceId, blob: &BlobId) -> Result<Vec<SchoolId>, Fault> {
         let mut holders = Vec::new();

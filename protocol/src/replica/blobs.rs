@@ -9,7 +9,7 @@ use super::{Notice, Replica};
 use crate::blob::Manifest;
 use crate::catalogue::Catalogue;
 use crate::fault::Fault;
-use crate::id::{BlobId, SchoolId, SpaceId};
+use crate::id::{BlobId, RecordId, SchoolId, SpaceId};
 use crate::limits;
 use crate::record::Card;
 use crate::record::field::{BlobRef, Value};
@@ -70,6 +70,7 @@ impl<S: Store> Replica<S> {
             self.staged.put(Table::Blobs, key, value);
         }
         self.staged.delete(Table::Wanted, key);
+        self.staged.delete(Table::Dropped, blob.0);
         self.notices.insert(Notice::Blob(space, blob));
         Ok(())
     }
@@ -98,6 +99,39 @@ impl<S: Store> Replica<S> {
         if self.reader().get(Table::Holders, &key)?.is_none() {
             self.staged.put(Table::Holders, key, []);
         }
+        Ok(())
+    }
+
+    /// Stages that the files of an erased record are not known in its space any more, where no other record
+    /// there shows them; and that they are removed from the disk, where no other space knows them.
+    pub(super) fn drop_files(
+        &mut self,
+        space: SpaceId,
+        record: RecordId,
+        files: BTreeSet<BlobId>,
+    ) -> Result<(), Fault> {
+        for blob in files {
+            let prefix = [blob.0, space.0].concat();
+            let is_use = |table: Table, key: &[u8]| table == Table::Uses && key.starts_with(&prefix);
+            let shown_now = self.staged.writes().any(|(table, key, value)| is_use(table, key) && value.is_some());
+            let shown = Catalogue(&self.store).uses(&blob, Some(&space))?;
+            if shown_now || shown.iter().any(|(_, other)| *other != record) {
+                continue;
+            }
+            let key = blob_key(&space, &blob);
+            for school in Catalogue(&self.store).holders(&space, &blob)? {
+                self.staged.delete(Table::Holders, [space.0, blob.0, school.0].concat());
+            }
+            self.staged.delete(Table::Blobs, key);
+            self.staged.delete(Table::Wanted, key);
+            self.staged.put(Table::Dropped, blob.0, []);
+        }
+        Ok(())
+    }
+    /// Stages that the file of a blob, which no space knew any more, is gone from the disk.
+    pub fn file_is_gone(&mut self, blob: &BlobId) -> Result<(), Fault> {
+        self.check()?;
+        self.staged.delete(Table::Dropped, blob.0);
         Ok(())
     }
 

@@ -11,7 +11,7 @@
 
 use std::collections::BTreeSet;
 
-use super::rows::{RecordRow, join_ids, read_header};
+use super::rows::{RecordRow, join_ids, read_entry, read_header};
 use super::{EditFault, Notice, Replica, split_ids};
 use crate::bytes;
 use crate::erasure::held::speaks;
@@ -21,6 +21,8 @@ use crate::id::{IdPrefix, RecordId, SpaceId, WriterId};
 use crate::limits;
 use crate::log::{Entry, EntryKind, Header, Payload, SIGNED_HEADER, Verified};
 use crate::planted::{self, Planted};
+use crate::record::change::Change;
+use crate::record::files_named;
 use crate::store::{Read, Store, Table};
 use crate::time::Millis;
 
@@ -285,12 +287,16 @@ impl<S: Store> Replica<S> {
             let row = self.reader().get(Table::Records, &join_ids(&id.0, &record.0))?;
             let Some(row) = row.map(|row| RecordRow::read(&row)).transpose()? else { continue };
             self.wiping.found.insert((id, *record));
+            let mut files = BTreeSet::new();
             for (place, _) in &row.entries {
+                let entry = read_entry(&self.reader(), *place)?;
+                let change = entry.payload().and_then(|payload| payload.read().ok());
+                let change = change.and_then(|(_, change)| Change::read(change).ok());
+                files.extend(change.iter().flat_map(files_named));
                 self.staged.delete(Table::Payloads, place.key());
             }
-            // Blobs that no other record of the space uses are let go of here: the record's card, and what
-            // the caches say of the blobs it uses, are still as they were.
             self.stage_row(id, *record, &row)?;
+            self.drop_files(id, *record, files)?;
         }
         Ok(())
     }

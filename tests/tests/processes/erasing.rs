@@ -102,21 +102,43 @@ fn no_byte_of_what_is_erased_is_left_under_any_home() {
     for home in [brook, north] {
         json(home, &["join", &ticket(hill)]);
     }
-    // Where attachments are built: a file with a word of its own beside it, and that word in the list.
-    let words = [word(), word(), word(), word()];
-    let [title, summary, body, again] = &words;
+    let words = [word(), word(), word(), word(), word(), word()];
+    let [title, summary, body, again, attached, replaced] = &words;
     let page = folder.path().join("page.md");
     let text =
         |body: &str| format!("---\ntitle: On {title}\nsummary: It is about {summary}\n---\n\nSee {body} here.\n");
     std::fs::write(&page, text(body)).expect("written");
     let page = page.to_str().expect("UTF-8").to_owned();
-    let published = run(hill, &["--json", "publish", &page]);
+    let sheet = |name: &str, word: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, format!("A worksheet with {word} in it")).expect("written");
+        path.to_str().expect("UTF-8").to_owned()
+    };
+    let (first, second) = (sheet("sheet.pdf", attached), sheet("better.pdf", replaced));
+    let published = run(hill, &["--json", "publish", &page, "--attach", &first]);
     let line = String::from_utf8_lossy(&published.stdout).lines().next().unwrap_or_default().to_owned();
     let id = serde_json::from_str::<Value>(&line).expect("JSON")["id"].as_str().expect("an id").to_owned();
     // It is changed too: what was there before rests in other entries, and in pages that are free.
     std::fs::write(&page, text(again)).expect("written");
     json(hill, &["publish", &page]);
+    let attached_to = |home: &Path, file: &str| {
+        let shown = json(home, &["show", &id])["blobs"].as_array().cloned().unwrap_or_default();
+        shown.iter().any(|blob| blob["name"] == file && blob["held"] == true)
+    };
+    for home in &homes {
+        until("the worksheet is there", || attached_to(home, "sheet.pdf").then_some(()));
+    }
+    // One that was taken out again went with the record all the same.
+    json(hill, &["edit", &id, "--attach", &second, "--detach", "sheet.pdf"]);
+    for home in &homes {
+        until("the better one is there", || attached_to(home, "better.pdf").then_some(()));
+    }
     json(hill, &["new", "note", "--title", "This one stays"]);
+    // And a file that another record shows stays with that.
+    let kept = word();
+    let kept_file = sheet("kept.pdf", &kept);
+    json(hill, &["edit", &id, "--attach", &kept_file]);
+    json(hill, &["publish", &kept_file, "--title", "It has that file too"]);
     let level = || (hold_the_same(hill, brook) && hold_the_same(hill, north)).then_some(());
     until("all three hold the same", level);
     for node in nodes {
@@ -128,11 +150,14 @@ fn no_byte_of_what_is_erased_is_left_under_any_home() {
     let mut needles: Vec<Vec<u8>> = words.iter().map(|word| word.clone().into_bytes()).collect();
     for home in &homes {
         let payloads = packed(home, &record);
-        assert_eq!(payloads.len(), 2, "how it began, and a change");
+        assert_eq!(payloads.len(), 4, "how it began, a change of its text, two of its files");
         let parts: Vec<Vec<u8>> = payloads.iter().map(|payload| part_of(payload)).collect();
         let found: BTreeSet<usize> =
-            hits(home, &[needles[..2].to_vec(), parts.clone()].concat()).iter().map(|(_, at)| *at).collect();
-        assert_eq!(found.len(), 4, "title, summary and two payloads are found in {}: {found:?}", home.display());
+            hits(home, &[needles[..2].to_vec(), needles[4..6].to_vec(), parts.clone()].concat())
+                .iter()
+                .map(|(_, at)| *at)
+                .collect();
+        assert_eq!(found.len(), 8, "title, summary, files and payloads are found in {}: {found:?}", home.display());
         needles.extend(parts);
     }
     needles.sort();
@@ -172,6 +197,7 @@ fn no_byte_of_what_is_erased_is_left_under_any_home() {
         assert_eq!(hits(home, &needles), [], "stopped, {}", home.display());
         is_sound(home);
         assert!(json(home, &["list"]).to_string().contains("This one stays"));
+        assert!(!hits(home, &[kept.clone().into_bytes()]).is_empty(), "what another record shows stays");
     }
 }
 
