@@ -15,7 +15,8 @@ use staffroom_protocol::record::{Document, Fields, write_genesis};
 use staffroom_protocol::replica::{Draft, Edit, EditFault};
 use staffroom_protocol::time::Millis;
 
-/// The table of the design: kind, fields of its own, states, open to every school.
+/// The table of the design: kind, fields of its own, states, open to every school. Files may go with all
+/// that staff write at length, not with resources, notes and events alone.
 const TABLE: &[(&str, &str, &str, bool)] = &[
     ("resource", "body attachments resource_type time_required focus", "draft published superseded withdrawn", false),
     (
@@ -30,11 +31,11 @@ const TABLE: &[(&str, &str, &str, bool)] = &[
         "tentative confirmed cancelled held",
         false,
     ),
-    ("idea", "body", "open taken_up closed", true),
-    ("tip", "body week", "draft scheduled published", false),
-    ("collection", "body records", "draft published withdrawn", false),
+    ("idea", "body attachments", "open taken_up closed", true),
+    ("tip", "body week attachments", "draft scheduled published", false),
+    ("collection", "body records attachments", "draft published withdrawn", false),
     ("comment", "about body", "posted withdrawn", false),
-    ("tried", "about context what_happened baseline result would_use_again", "draft shared retracted", false),
+    ("tried", "about context what_happened baseline result would_use_again attachments", "draft shared retracted", false),
     ("sign-up", "about name role topic minutes", "asked confirmed waiting withdrawn", false),
     ("school", "phase place web_address contact strengths needs addresses body", "", false),
 ];
