@@ -6,6 +6,8 @@
 //!                            └──▶ figures (pictures)         │
 //! JSON lines ── jsonl ──▶ json ──────────────────────────────┘
 //! $EDITOR ◀──▶ form                (fields, both ways)
+//! a document ── reading ──▶ its title and text
+//! a picture ── photo ──▶ the picture, without where it was taken
 //! ```
 //!
 //! What is read was written by many hands for other programs. So: what can be understood is, what cannot
@@ -23,6 +25,8 @@ pub mod json;
 pub mod jsonl;
 pub mod keys;
 pub mod markdown;
+pub mod photo;
+pub mod reading;
 mod refusal;
 mod vocabulary;
 mod yaml;

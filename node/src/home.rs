@@ -9,6 +9,7 @@
 //! | `secrets/signed.json` | how far this store has signed, and on which machine (mode 0600) |
 //! | `store.redb` | everything that is held |
 //! | `blobs/` | files that belong to records, named by their hash |
+//! | `cache/` | what was made out of files: texts, small pictures; may be deleted at any time |
 //! | `node.sock` | where the running node answers the command line (mode 0600) |
 
 use std::collections::BTreeMap;

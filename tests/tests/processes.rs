@@ -11,6 +11,7 @@ mod liar;
 mod network;
 mod partners;
 mod permissions;
+mod reading;
 mod scheduled;
 
 use std::ops::Range;

@@ -1,6 +1,8 @@
 //! What needs several parts of the node.
 
+mod documents;
 mod exchange;
 mod history;
 mod net;
+mod photos;
 mod samples;
