@@ -43,6 +43,8 @@ pub enum Format {
     Avif,
     /// TIFF, and the raw files of many cameras.
     Tiff,
+    /// The raw files of other cameras.
+    Raw,
     /// JPEG XL.
     JpegXl,
     /// JPEG 2000.
@@ -77,24 +79,31 @@ impl Unclean {
 impl Format {
     /// What a file is by its first bytes, whatever its name says; nothing where it is no such picture.
     pub fn of(head: &[u8]) -> Option<Self> {
-        let brand = |brands: &[&[u8; 4]]| {
-            head.get(4..8) == Some(b"ftyp") && brands.iter().any(|brand| head.get(8..12) == Some(&brand[..]))
-        };
+        let begins = |starts: &[&[u8]]| starts.iter().any(|start| head.starts_with(start));
         Some(match head {
-            [0xff, 0xd8, 0xff, ..] => Self::Jpeg,
-            _ if head.starts_with(png::SIGNATURE) => Self::Png,
-            _ if head.starts_with(b"RIFF") && head.get(8..12) == Some(b"WEBP") => Self::WebP,
-            _ if head.starts_with(b"GIF87a") || head.starts_with(b"GIF89a") => Self::Gif,
-            _ if head.starts_with(b"II*\0") || head.starts_with(b"MM\0*") => Self::Tiff,
-            _ if head.starts_with(b"II+\0") || head.starts_with(b"MM\0+") => Self::Tiff,
+            [0xff, 0xd8, ..] => Self::Jpeg,
+            _ if begins(&[png::SIGNATURE]) => Self::Png,
+            _ if begins(&[b"RIFF"]) && head.get(8..12) == Some(b"WEBP") => Self::WebP,
+            _ if begins(&[b"GIF87a", b"GIF89a"]) => Self::Gif,
+            _ if begins(&[b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"]) => Self::Tiff,
+            // Panasonic, Olympus, Fujifilm, Minolta, Sigma; most others are TIFF.
+            _ if begins(&[b"IIU\0", b"IIRO", b"IIRS", b"MMOR", b"FUJIFILMCCD-RAW", b"\0MRM", b"FOVb"]) => Self::Raw,
             [0xff, 0x0a, ..] => Self::JpegXl,
-            _ if head.get(4..8) == Some(b"JXL ") => Self::JpegXl,
-            _ if head.get(4..8) == Some(b"jP  ") => Self::Jpeg2000,
-            _ if brand(&[b"avif", b"avis"]) => Self::Avif,
-            _ if brand(&[b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"mif2", b"msf1"]) => {
-                Self::Heif
-            }
-            _ => return None,
+            _ => match head.get(4..8)? {
+                b"JXL " => Self::JpegXl,
+                b"jP  " => Self::Jpeg2000,
+                b"ftyp" => Self::of_brands(head.get(8..)?)?,
+                _ => return None,
+            },
+        })
+    }
+    /// Which kind one of the brands of a file of boxes names (ISO/IEC 14496-12, 4.3); films name none of these.
+    fn of_brands(brands: &[u8]) -> Option<Self> {
+        brands.chunks_exact(4).find_map(|brand| match brand {
+            b"avif" | b"avis" => Some(Self::Avif),
+            b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"mif2" | b"msf1" => Some(Self::Heif),
+            b"crx " => Some(Self::Raw),
+            _ => None,
         })
     }
     /// Its name, as people know it.
@@ -107,6 +116,7 @@ impl Format {
             Self::Heif => "HEIC",
             Self::Avif => "AVIF",
             Self::Tiff => "TIFF",
+            Self::Raw => "raw",
             Self::JpegXl => "JPEG XL",
             Self::Jpeg2000 => "JPEG 2000",
         }

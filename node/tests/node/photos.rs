@@ -72,7 +72,11 @@ fn jpeg_extras(orientation: u16, little: bool) -> Vec<Vec<u8>> {
     vec![
         segment(0xe1, &[b"Exif\0\0", &exif(orientation, little)[..]].concat()),
         segment(0xe1, &with(b"http://ns.adobe.com/xap/1.0/\0")),
-        segment(0xe1, &with(b"http://ns.adobe.com/xmp/extension/\0")),
+        // A part of longer XMP: whose part, of how much, from where.
+        segment(
+            0xe1,
+            &with(b"http://ns.adobe.com/xmp/extension/\x000123456789abcdef0123456789abcdef\0\0\0\x17\0\0\0\0"),
+        ),
         segment(0xed, &with(b"Photoshop 3.0\08BIM")),
         segment(0xe2, &with(b"MPF\0")),
         segment(0xee, &with(b"Adobe\0\x64\0\0\0\0\x01")),
@@ -220,11 +224,14 @@ fn what_cannot_be_cleaned_is_said() {
     let heic = [b"\0\0\0\x18ftypheic", SECRET].concat();
     assert_eq!(clean(&heic), Err(Unclean::Kind(Format::Heif)));
     assert_eq!(clean(b"II*\0\x08\0\0\0"), Err(Unclean::Kind(Format::Tiff)));
+    assert_eq!(clean(b"\0\0\0\x1cftypMiHE\0\0\0\0mif1heic"), Err(Unclean::Kind(Format::Heif)));
+    assert_eq!(clean(b"\0\0\0\x18ftypcrx \0\0\0\x01crx isom"), Err(Unclean::Kind(Format::Raw)));
     for whole in [png(), webp(), gif(true), jpeg_with(&jpeg_extras(6, true))] {
         assert!(matches!(clean(&whole[..whole.len().min(60)]), Err(Unclean::Damaged(_))));
     }
     // Films and drawings are not pictures here.
-    assert_eq!(Format::of(b"\0\0\0\x18ftypmp42...."), None);
+    assert_eq!(Format::of(b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom"), None);
+    assert_eq!(Format::of(b"\xff"), None);
     assert_eq!(Format::of(b"<svg xmlns="), None);
 }
 
