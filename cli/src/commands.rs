@@ -7,6 +7,7 @@ mod completions;
 mod decision;
 mod demo;
 mod device;
+mod doctor;
 mod edit;
 mod get;
 mod import;
@@ -121,6 +122,7 @@ enum Verb {
     #[command(subcommand)]
     Key(key::Key),
     Verify(verify::Verify),
+    Doctor(doctor::Doctor),
     Backup(backup::Backup),
     Restore(backup::Restore),
     Completions(completions::Completions),
@@ -159,6 +161,7 @@ pub(crate) fn run(cli: &Cli) -> Done {
         Verb::Device(verb) => verb.run(&context),
         Verb::Key(verb) => verb.run(&context),
         Verb::Verify(verb) => verb.run(&context),
+        Verb::Doctor(verb) => verb.run(&context),
         Verb::Backup(verb) => verb.run(&context),
         Verb::Restore(verb) => verb.run(&context),
         Verb::Completions(verb) => verb.run(&context),

@@ -1,50 +1,139 @@
 //! `share backup` and `share restore`: all that is held, in one file, without a key in it.
 //!
-//! A backup is a store of its own: every table as it was at one moment, beside the running node, but
-//! for tickets, whose secrets stay at home. Who restores one types the code of the recovery sheet; with
+//! A backup is a store of its own: every table as it was at one moment, beside the running node, with the
+//! files that are held, but for tickets, whose secrets stay at home. Who restores one types the code of the recovery sheet; with
 //! it the new machine is certified under keys of its own, and writes a log of its own. So a backup
 //! that is found by somebody lets nobody act for the school, and no restored store forks a log.
 
-use std::fs;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use staffroom_protocol::Replica;
+use staffroom_protocol::catalogue::Catalogue;
 use staffroom_protocol::entropy::Entropy;
 use staffroom_protocol::fault::Fault;
+use staffroom_protocol::id::{BlobId, SpaceId};
 use staffroom_protocol::identity::{IdentityChain, Keys, RecoveryCode, Rights, SecretKey};
 use staffroom_protocol::replica::Local;
 use staffroom_protocol::store::{Batch, Read as _, Store as _, Table};
 
 use crate::api::{BackedUp, Code, Failure};
+use crate::blobs::Blobs;
 use crate::home::{Home, random};
 use crate::store::{RedbStore, Snapshot};
 
 /// Writes of one transaction of a copy: enough to be quick, few enough for little memory.
 const BATCH: usize = 20_000;
+/// Chunks of files of one transaction.
+const CHUNKS: usize = 64;
 
 /// What is not in a backup: secrets of tickets.
 const LEFT_OUT: [Table; 3] = [Table::Invitations, Table::DeviceInvitations, Table::Joins];
 
-/// Copies what a snapshot holds into a new file.
-pub(crate) fn write(snapshot: &Snapshot, path: &Path) -> Result<BackedUp, Failure> {
+/// Copies what a snapshot holds, and the files that it knows, into a new file.
+pub(crate) fn write(snapshot: &Snapshot, blobs: &Blobs, path: &Path) -> Result<BackedUp, Failure> {
     if path.exists() {
         let failure = Failure::new(Code::Refused, format!("{} is there already", path.display()));
         return Err(failure.hint("a backup overwrites nothing: choose another name"));
     }
     let part = part(path);
     let _ = fs::remove_file(&part);
-    let copied = copy(snapshot, &part).and_then(|()| {
-        let file = fs::File::open(&part).map_err(|error| Fault::Store(error.to_string()))?;
-        file.sync_all().and_then(|()| fs::rename(&part, path)).map_err(|error| Fault::Store(error.to_string()))
+    let copied = RedbStore::open(&part).map_err(|error| Fault::Store(error.to_string())).and_then(|mut to| {
+        copy(snapshot, &mut to)?;
+        copy_files(snapshot, blobs, &mut to)
     });
-    if let Err(fault) = copied {
+    let copied = copied.and_then(|files| {
+        let file = fs::File::open(&part).map_err(|error| Fault::Store(error.to_string()))?;
+        let named = file.sync_all().and_then(|()| fs::rename(&part, path));
+        named.map_err(|error| Fault::Store(error.to_string())).map(|()| files)
+    });
+    let (files, missing) = copied.map_err(|fault| {
         let _ = fs::remove_file(&part);
-        return Err(Failure::new(Code::Failed, format!("no backup was made in {}: {fault}", path.display()))
-            .hint("look at the folder's permissions and at the free space of the disk"));
-    }
+        Failure::new(Code::Failed, format!("no backup was made in {}: {fault}", path.display()))
+            .hint("look at the folder's permissions and at the free space of the disk")
+    })?;
     let bytes = fs::metadata(path).map_or(0, |about| about.len());
     let records = snapshot.len(Table::Cards).unwrap_or_default();
-    Ok(BackedUp { bytes, records })
+    Ok(BackedUp { bytes, records, files, missing })
+}
+
+/// Copies every file that is known and sound; how many, and how many are not. What is not, a partner has.
+fn copy_files(snapshot: &Snapshot, blobs: &Blobs, to: &mut RedbStore) -> Result<(u64, u64), Fault> {
+    let mut known = BTreeSet::new();
+    Catalogue(snapshot).known_blobs(&mut |_, blob, _| {
+        known.insert(blob);
+        true
+    })?;
+    let mut missing = 0;
+    for id in &known {
+        let Ok(blob) = blobs.open(id) else {
+            missing += 1;
+            continue;
+        };
+        let mut batch = Batch::default();
+        for chunk in 0..blob.manifest().count() {
+            let Ok(bytes) = blob.chunk(chunk) else {
+                missing += 1;
+                break;
+            };
+            batch.put(Table::Files, file_key(id, chunk), bytes);
+            if batch.len() >= CHUNKS {
+                to.commit(core::mem::take(&mut batch))?;
+            }
+        }
+        to.commit(batch)?;
+    }
+    Ok((known.len() as u64 - missing, missing))
+}
+
+fn file_key(blob: &BlobId, chunk: u32) -> Vec<u8> {
+    [&blob.0[..], &chunk.to_be_bytes()].concat()
+}
+
+/// A file of a backup, chunk by chunk.
+struct FileOf<'a> {
+    backup: &'a Snapshot,
+    blob: BlobId,
+    next: u32,
+    chunk: io::Cursor<Vec<u8>>,
+}
+
+impl io::Read for FileOf<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.chunk.read(buffer)?;
+        if read > 0 || buffer.is_empty() {
+            return Ok(read);
+        }
+        let next = self.backup.get(Table::Files, &file_key(&self.blob, self.next)).map_err(io::Error::other)?;
+        let Some(next) = next else { return Ok(0) };
+        (self.next, self.chunk) = (self.next + 1, io::Cursor::new(next));
+        self.chunk.read(buffer)
+    }
+}
+
+/// Puts the files of a backup into a home: how many, and those that are not whole there.
+fn restore_files(backup: &Snapshot, blobs: &Blobs) -> Result<(u64, Vec<BlobId>), Failure> {
+    let mut known = BTreeSet::new();
+    let scanned = Catalogue(backup).known_blobs(&mut |_, blob, _| {
+        known.insert(blob);
+        true
+    });
+    scanned.map_err(|fault| Failure::new(Code::Damaged, fault.to_string()))?;
+    let (mut restored, mut missing) = (0, Vec::new());
+    for blob in known {
+        let file = FileOf { backup, blob, next: 0, chunk: io::Cursor::default() };
+        let manifest = blobs.add(file, &mut |_| {}).map_err(|why| {
+            Failure::new(Code::Failed, format!("a file of the backup {why}")).hint("look at the free space of the disk")
+        })?;
+        if manifest.id() == blob {
+            restored += 1;
+        } else {
+            missing.push(blob);
+            let _ = blobs.remove(&manifest.id());
+        }
+    }
+    Ok((restored, missing))
 }
 
 fn part(path: &Path) -> PathBuf {
@@ -53,9 +142,8 @@ fn part(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-fn copy(snapshot: &Snapshot, path: &Path) -> Result<(), Fault> {
-    let mut to = RedbStore::open(path).map_err(|error| Fault::Store(error.to_string()))?;
-    for table in Table::ALL.into_iter().filter(|table| !LEFT_OUT.contains(table)) {
+fn copy(snapshot: &Snapshot, to: &mut RedbStore) -> Result<(), Fault> {
+    for table in Table::ALL.into_iter().filter(|table| !LEFT_OUT.contains(table) && *table != Table::Files) {
         let mut batch = Batch::default();
         snapshot.scan(table, &[], &[], &mut |key, value| {
             batch.put(table, key, value);
@@ -75,13 +163,15 @@ pub fn restore(home: &Home, file: &Path, code: &RecoveryCode) -> Result<BackedUp
     let chain = chain_of(file, code)?;
     let blank = home.blank()?;
     let to = home.store_path();
-    let copied = fs::copy(file, &to).and_then(|_| fs::File::open(&to)?.sync_all());
-    copied.map_err(|error| {
+    let backup = RedbStore::peek(file).map_err(|fault| Failure::new(Code::Damaged, fault.to_string()))?;
+    let copied = RedbStore::open(&to).map_err(|error| Fault::Store(error.to_string()));
+    copied.and_then(|mut store| copy(&backup, &mut store)).map_err(|fault| {
         let _ = fs::remove_file(&to);
-        Failure::new(Code::Failed, format!("{} cannot be copied: {error}", file.display()))
+        Failure::new(Code::Failed, format!("{} cannot be copied: {fault}", file.display()))
             .hint("look at the free space of the disk")
     })?;
-    let chain = enter(home, Local { school: chain, ..blank }, code).map_err(|fault| {
+    let (files, missing) = restore_files(&backup, &home.blobs())?;
+    let chain = enter(home, Local { school: chain, ..blank }, code, &missing).map_err(|fault| {
         Failure::new(Code::Failed, format!("the backup was not entered: {fault}"))
             .hint("nothing is set up: the same command may be tried again")
     })?;
@@ -90,12 +180,14 @@ pub fn restore(home: &Home, file: &Path, code: &RecoveryCode) -> Result<BackedUp
     let store = home.open_store()?;
     let snapshot = store.snapshots().take();
     let records = snapshot.and_then(|snapshot| snapshot.len(Table::Cards)).unwrap_or_default();
-    Ok(BackedUp { bytes: fs::metadata(&to).map_or(0, |about| about.len()), records })
+    let bytes = fs::metadata(&to).map_or(0, |about| about.len());
+    Ok(BackedUp { bytes, records, files, missing: missing.len() as u64 })
 }
 
 /// Certifies the new device, and enrols its writers. It starts the chain with the recovery key: what
-/// was certified after the backup was made, and nobody here knows of, does not freeze it.
-fn enter(home: &Home, me: Local, code: &RecoveryCode) -> Result<IdentityChain, Fault> {
+/// was certified after the backup was made, and nobody here knows of, does not freeze it. Files that are
+/// missing are fetched again.
+fn enter(home: &Home, me: Local, code: &RecoveryCode, missing: &[BlobId]) -> Result<IdentityChain, Fault> {
     let device = me.device.public();
     let store = home.open_store().map_err(|failure| Fault::Store(failure.message))?;
     let seed = random().map_err(|failure| Fault::Store(failure.message))?;
@@ -105,6 +197,12 @@ fn enter(home: &Home, me: Local, code: &RecoveryCode) -> Result<IdentityChain, F
         chain.recover(&head, &[&code.recovery(0)], Keys::of(code))?;
         chain.certify(&code.root(0), device, Rights::ALL)
     })?;
+    let spaces: Vec<SpaceId> = replica.spaces().map(|(id, _)| *id).collect();
+    for (space, blob) in spaces.iter().flat_map(|space| missing.iter().map(move |blob| (*space, *blob))) {
+        if Catalogue(replica.store()).known_blob(&space, &blob)?.is_some() {
+            replica.forget_blob(space, blob)?;
+        }
+    }
     replica.flush()?;
     Ok(replica.identity().clone())
 }
@@ -119,15 +217,17 @@ fn chain_of(file: &Path, code: &RecoveryCode) -> Result<IdentityChain, Failure> 
             .hint("try an older backup")
     };
     let mut found: Option<IdentityChain> = None;
-    let scanned = RedbStore::peek(file, Table::Identities, &mut |_, value| {
-        let chain = IdentityChain::parse(value)?;
-        if chain.is_under(code) {
-            match &mut found {
-                Some(held) => drop(held.merge(&chain)?),
-                None => found = Some(chain),
+    let scanned = RedbStore::peek(file).and_then(|backup| {
+        backup.scan(Table::Identities, &[], &[], &mut |_, value| {
+            let chain = IdentityChain::parse(value)?;
+            if chain.is_under(code) {
+                match &mut found {
+                    Some(held) => drop(held.merge(&chain)?),
+                    None => found = Some(chain),
+                }
             }
-        }
-        Ok(true)
+            Ok(true)
+        })
     });
     scanned.map_err(|fault| no_backup(fault.to_string()))?;
     found.ok_or_else(|| {

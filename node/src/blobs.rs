@@ -154,8 +154,7 @@ impl Blobs {
     /// Whether so many bytes may be written without filling the disk.
     pub fn has_room(&self, bytes: u64) -> io::Result<()> {
         let place = if self.0.exists() { &self.0 } else { self.0.parent().unwrap_or(&self.0) };
-        let about = rustix::fs::statvfs(place)?;
-        if about.f_bavail.saturating_mul(about.f_frsize) < bytes.saturating_add(RESERVE) {
+        if free_space(place)? < bytes.saturating_add(RESERVE) {
             return Err(io::ErrorKind::StorageFull.into());
         }
         Ok(())
@@ -235,6 +234,12 @@ fn copy(from: &mut impl Read, mut to: impl io::Write, progress: Progress<'_>) ->
             return Ok(builder.done());
         }
     }
+}
+
+/// Bytes that are free on the disk of a place.
+pub(crate) fn free_space(place: &Path) -> io::Result<u64> {
+    let about = rustix::fs::statvfs(place)?;
+    Ok(about.f_bavail.saturating_mul(about.f_frsize))
 }
 
 fn sync_folder(folder: &Path) -> io::Result<()> {

@@ -200,6 +200,10 @@ impl Engine {
     pub async fn send(&self, command: Command) -> bool {
         self.commands.send(command).await.is_ok()
     }
+    /// The same, from a thread of its own.
+    pub fn send_blocking(&self, command: Command) -> bool {
+        self.commands.blocking_send(command).is_ok()
+    }
     /// Asks something, from asynchronous code. [`Request::Join`] and the like need the network and
     /// are answered by [`crate::Node`].
     pub async fn ask(&self, request: Request) -> Result<Answer, Failure> {

@@ -26,7 +26,7 @@ use staffroom_protocol::record::field::Value;
 use staffroom_protocol::replica::{Draft, Local};
 
 use crate::api::{Code, Failure, Named, Secret};
-use crate::blobs::Blobs;
+use crate::blobs::{self, Blobs};
 use crate::engine::wall_clock;
 use crate::life::Life;
 use crate::store::{OpenError, RedbStore};
@@ -114,6 +114,10 @@ impl Home {
     /// The files that belong to records.
     pub fn blobs(&self) -> Blobs {
         Blobs::at(self.0.join("blobs"))
+    }
+    /// Bytes that are free on its disk; nothing where the system does not say.
+    pub fn free_space(&self) -> Option<u64> {
+        blobs::free_space(&self.0).ok()
     }
     /// The folder of secrets.
     pub(crate) fn secrets(&self) -> PathBuf {

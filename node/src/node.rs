@@ -11,7 +11,8 @@ use crate::api::{Answer, Code, Failure, Named, Request};
 use crate::engine::{Command, Engine, Policy, Want};
 use crate::home::{Home, random};
 use crate::net::{Joining, Net, NetConfig, Times};
-use crate::{backup, socket, verify};
+use crate::verify::{self, Checked};
+use crate::{backup, socket};
 use staffroom_protocol::charter::DeviceTicket;
 use staffroom_protocol::id::SchoolId;
 use staffroom_protocol::identity::{IdentityChain, RecoveryCode};
@@ -94,7 +95,7 @@ impl Node {
 fn back_up(engine: &Engine, path: &Path) -> Result<Answer, Failure> {
     let snapshot = engine.snapshots().take();
     let snapshot = snapshot.map_err(|fault| Failure::new(Code::Damaged, fault.to_string()))?;
-    backup::write(&snapshot, path).map(Answer::BackedUp)
+    backup::write(&snapshot, engine.blobs(), path).map(Answer::BackedUp)
 }
 
 impl Drop for Node {
@@ -135,7 +136,7 @@ impl Running {
                 let (done, of) = self.net.fetching(&blob);
                 Ok(Answer::Fetching { done, of })
             }
-            Request::Verify { rebuild } => self.beside(move |engine| verify::run(engine, rebuild)).await,
+            Request::Verify { rebuild } => self.verify(rebuild).await,
             Request::Backup { path } => self.beside(move |engine| back_up(engine, &path)).await,
             other => self.engine.ask(other).await,
         }
@@ -153,11 +154,20 @@ impl Running {
         self.engine.ask(asked).await
     }
 
+    /// Checks everything; what partners can give again of what is damaged is fetched before it is told.
+    async fn verify(&self, rebuild: bool) -> Result<Answer, Failure> {
+        let Checked { mut verified, lost } = self.beside(move |engine| verify::check_all(engine, rebuild)).await?;
+        for (want, fault) in lost {
+            verified.faults[fault].healed = self.net.fetch(want).await.is_ok();
+        }
+        Ok(Answer::Verified(verified))
+    }
+
     /// Does something that takes long from a snapshot, on a thread of its own.
-    async fn beside(
+    async fn beside<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Engine) -> Result<Answer, Failure> + Send + 'static,
-    ) -> Result<Answer, Failure> {
+        work: impl FnOnce(&Engine) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
         let engine = self.engine.clone();
         let done = tokio::task::spawn_blocking(move || work(&engine)).await;
         done.map_err(|error| Failure::new(Code::Failed, error.to_string()))?

@@ -68,6 +68,8 @@ pub enum Table {
     Wanted,
     /// space ‖ blob ‖ school → nothing: which partners said, or showed, that they hold it.
     Holders,
+    /// blob ‖ chunk (4) → its bytes: in backups only, where files lie with the rest.
+    Files,
     /// school → until when this node refuses to talk to it (8), all ones for good.
     Refusals,
     /// ticket → an invitation that this node issued.
@@ -80,7 +82,7 @@ pub enum Table {
 
 impl Table {
     /// All of them.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::Decisions,
         Self::Operations,
         Self::Identities,
@@ -107,6 +109,7 @@ impl Table {
         Self::Uses,
         Self::Wanted,
         Self::Holders,
+        Self::Files,
         Self::Refusals,
         Self::Invitations,
         Self::DeviceInvitations,
@@ -154,6 +157,7 @@ impl Table {
             Self::Uses => "uses-1",
             Self::Wanted => "wanted-1",
             Self::Holders => "holders-1",
+            Self::Files => "files-1",
             Self::Refusals => "refusals-1",
             Self::Invitations => "invitations-1",
             Self::DeviceInvitations => "device-invitations-1",

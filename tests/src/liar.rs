@@ -19,6 +19,7 @@
 mod changes;
 mod charters;
 mod entries;
+pub mod files;
 mod frames;
 mod keys;
 mod member;

@@ -87,10 +87,17 @@ impl Serving {
     pub fn start(home: &Path, args: &[&str]) -> Self {
         Self::spawn(share(home), args)
     }
+    /// The same, which logs this much into a file, behind what is there.
+    pub fn logging(home: &Path, args: &[&str], filter: &str, log: &Path) -> Self {
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(log).expect("a log");
+        let mut share = share(home);
+        share.env("SHARE_LOG", filter).stderr(file);
+        Self::spawn(share, args)
+    }
     /// The same with a command that was prepared, e.g. to run in a network namespace.
     pub fn spawn(mut share: Command, args: &[&str]) -> Self {
         let begun = Instant::now();
-        share.args(["--json", "serve", "--no-mdns"]).args(args).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        share.args(["--json", "serve", "--no-mdns"]).args(args).stdout(Stdio::piped());
         if !args.contains(&"--listen") {
             share.args(["--listen", "/ip4/127.0.0.1/tcp/0"]);
         }

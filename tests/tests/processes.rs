@@ -4,6 +4,7 @@ mod apart;
 mod backups;
 mod belonging;
 mod devices;
+mod files;
 mod forms;
 mod joining;
 mod kills;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::json;
-use staffroom_node::api::{Answer, Request};
+use staffroom_node::api::{Answer, BackedUp, Request};
 
 use super::join::state;
 use crate::context::Context;
@@ -43,8 +43,20 @@ impl Backup {
         let answer = context.client()?.ask(Request::Backup { path });
         spinner.finish_and_clear();
         let Answer::BackedUp(done) = answer? else { return Err(unexpected().into()) };
-        out.json(&json!({ "file": self.file, "bytes": done.bytes, "records": done.records }))?;
-        let records = some(done.records, "record", "records");
+        let BackedUp { bytes, records, files, missing } = done;
+        out.json(
+            &json!({ "file": self.file, "bytes": bytes, "records": records, "files": files, "missing": missing }),
+        )?;
+        let mut records = some(records, "record", "records");
+        if files > 0 {
+            records.push_str(&format!(" with {}", some(files, "file", "files")));
+        }
+        if missing > 0 {
+            out.note(&format!(
+                "{} damaged or gone here and not in the backup; share verify names them",
+                if missing == 1 { "1 file is".to_owned() } else { format!("{missing} files are") }
+            ));
+        }
         out.remark(&format!(
             "{records}, {}, are in {}. No key is in it: keep the recovery sheet, without which nobody restores it.",
             size(done.bytes),
@@ -62,7 +74,8 @@ impl Restore {
         spinner.finish_and_clear();
         let restored = restored?;
         let status = state(&mut context.client()?)?;
-        out.json(&json!({ "school": status.school, "device": status.device, "records": restored.records }))?;
+        out.json(&json!({ "school": status.school, "device": status.device, "records": restored.records,
+            "files": restored.files }))?;
         out.remark(&format!(
             "{} is set up again, with {}.\n\n  home    {}\n  device  {}\n\n\
              Run it, and partners bring what came later:\n  share serve\n\n\

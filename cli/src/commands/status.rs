@@ -70,6 +70,10 @@ fn told(out: &Output, state: &State) -> Done {
     }
     let entries = some(store.entries, "entry", "entries");
     out.say(&format!("  {}, {entries}, {} on disk", some(store.records, "record", "records"), size(store.bytes)))?;
+    if store.files + store.wanted > 0 {
+        let wanted = if store.wanted > 0 { format!(", {} not fetched", count(store.wanted)) } else { String::new() };
+        out.say(&format!("  {} held{wanted}", some(store.files, "file", "files")))?;
+    }
     if store.quarantined > 0 {
         out.say(&format!("  {} held that do not count", some(store.quarantined, "change is", "changes are")))?;
     }

@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::failure::{Done, Ended, unexpected};
 use crate::output::{one_line, some};
 
-/// Check every chain, signature and hash that is held
+/// Check every chain, signature, hash and file that is held
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  share verify\n  share verify --rebuild     makes what is derived anew, then checks again"
@@ -21,7 +21,7 @@ pub(crate) struct Verify {
 impl Verify {
     pub(super) fn run(&self, context: &Context) -> Done {
         let out = &context.out;
-        let spinner = out.spinner("checking every chain, signature and hash");
+        let spinner = out.spinner("checking every chain, signature, hash and file");
         let answer = context.client()?.ask(Request::Verify { rebuild: self.rebuild });
         spinner.finish_and_clear();
         let Answer::Verified(found) = answer? else { return Err(unexpected().into()) };
@@ -31,9 +31,10 @@ impl Verify {
             out.say(&format!("{}: {}{healed}", one_line(&fault.place), one_line(&fault.what)))?;
         }
         let checked = format!(
-            "{} of {} checked",
+            "{} of {} and {} checked",
             some(found.entries, "entry", "entries"),
-            some(found.records, "record", "records")
+            some(found.records, "record", "records"),
+            some(found.blobs, "file", "files")
         );
         let remaining = found.faults.iter().filter(|fault| !fault.healed).count();
         if remaining == 0 {
@@ -42,7 +43,7 @@ impl Verify {
         let faults = some(u64::try_from(remaining).unwrap_or(u64::MAX), "fault remains", "faults remain");
         out.remark(&format!("{checked}: {faults}"))?;
         if !self.rebuild {
-            out.note("hint: share verify --rebuild makes what is derived anew; a backup restores the rest");
+            out.note("hint: share verify --rebuild makes what is derived anew; damaged files come again from partners while the node runs; a backup restores the rest");
         }
         Err(Ended::With(7))
     }

@@ -65,8 +65,12 @@ pub struct StoreStatus {
     pub records: u64,
     /// Entries.
     pub entries: u64,
-    /// Bytes of the file.
+    /// Bytes of the store's own file.
     pub bytes: u64,
+    /// Files that are held, each counted in each space that it is known in.
+    pub files: u64,
+    /// Files that records show and that are not here, or not yet.
+    pub wanted: u64,
     /// Changes that are held and do not count.
     pub quarantined: u64,
     /// Logs with two histories.

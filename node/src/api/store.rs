@@ -9,6 +9,10 @@ pub struct BackedUp {
     pub bytes: u64,
     /// Records.
     pub records: u64,
+    /// Files that belong to them.
+    pub files: u64,
+    /// Files that are damaged or gone here, and so are not in it.
+    pub missing: u64,
 }
 
 /// What a verification found.

@@ -50,6 +50,10 @@ impl Partial {
         let manifest = manifest_of(&File::open(path).ok()?).ok()??;
         Some(manifest).filter(|manifest| manifest.id() == *id)
     }
+    /// The blob's name.
+    pub fn id(&self) -> BlobId {
+        self.manifest.id()
+    }
     /// The chunks that are here.
     pub fn held(&self) -> &Chunks {
         &self.held

@@ -41,6 +41,8 @@ pub(super) fn status(desk: &Desk) -> Result<Status, Failure> {
         records: snapshot.len(Table::Cards).map_err(failed)?,
         entries: desk.replica.spaces().map(|(_, space)| space.frontier().entries()).sum(),
         bytes: std::fs::metadata(&desk.path).map_or(0, |file| file.len()),
+        files: snapshot.len(Table::Blobs).map_err(failed)?,
+        wanted: snapshot.len(Table::Wanted).map_err(failed)?,
         quarantined,
         forks: desk.replica.spaces().map(|(_, space)| space.forks().count() as u64).sum(),
     };

@@ -157,8 +157,14 @@ impl<P: Ord + Copy> Transfer<P> {
 
     /// Notes what a partner sent; gives back why it is not asked any more.
     fn came(&mut self, partner: P, chunk: u32, verdict: Verdict, now: Millis) -> Option<Dropped> {
-        // What it sent before it was dropped counts for nothing.
-        let provider = self.providers.get_mut(&partner)?;
+        let Some(provider) = self.providers.get_mut(&partner) else {
+            // What it sent before it was dropped is as good as any, where it is right.
+            if verdict == Verdict::Good {
+                self.held.insert(chunk);
+                self.back.remove(&chunk);
+            }
+            return None;
+        };
         if !provider.asked.contains(&chunk) {
             return Some(Dropped::Unasked);
         }
@@ -204,9 +210,12 @@ impl<P: Ord + Copy> Transfer<P> {
 
     /// The next chunks that are neither here nor under way, one after the other.
     fn next_run(&mut self) -> Option<Get> {
-        let first = match self.back.pop_first() {
-            Some(first) => first,
-            None => self.take_next()?,
+        let first = loop {
+            match self.back.pop_first() {
+                Some(back) if self.held.contains(back) => {}
+                Some(back) => break back,
+                None => break self.take_next()?,
+            }
         };
         let mut count = 1;
         while count < limits::CHUNKS_ASKED {

@@ -1,6 +1,7 @@
 //! What page after page of the design asks to be fast, each beside its limit, measured in the same run.
 //!
-//! `cargo bench -p staffroom-tests` prints a table; with `-- merging`, `-- rules` or `-- processes`, that part. Absolute times mean little from one machine to the
+//! `cargo bench -p staffroom-tests` prints a table; with `-- merging`, `-- rules`, `-- processes`
+//! or `-- files`, that part. Absolute times mean little from one machine to the
 //! next; the ratios to the limits do. `STAFFROOM_LESSONS` sets how many lessons of our own are
 //! made where the corpus is not beside the project.
 
@@ -8,6 +9,7 @@
 #![allow(clippy::print_stdout, reason = "a table is what this program is for")]
 
 mod bare;
+mod files;
 mod live;
 mod merging;
 mod processes;
@@ -32,7 +34,8 @@ pub(crate) fn ms(time: Duration) -> f64 {
 
 fn main() {
     println!("{} cores, release build", std::thread::available_parallelism().map_or(0, usize::from));
-    let parts: [(&str, fn()); 3] = [("rules", rules::run), ("merging", merging::run), ("processes", processes::run)];
+    let parts: [(&str, fn()); 4] =
+        [("rules", rules::run), ("merging", merging::run), ("processes", processes::run), ("files", files::run)];
     let asked: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     for (name, run) in parts {
         if asked.is_empty() || asked.iter().any(|word| word == name) {

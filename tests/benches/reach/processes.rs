@@ -190,19 +190,19 @@ fn gzip_size(bytes: &[u8]) -> f64 {
 }
 
 /// Processor time of a process so far, milliseconds.
-fn cpu(pid: u32) -> f64 {
+pub(crate) fn cpu(pid: u32) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     let ticks = |n: usize| fields.get(n).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);
     (ticks(11) + ticks(12)) * 10.0
 }
 
-fn cpu_since(pid: u32, before: f64) -> f64 {
+pub(crate) fn cpu_since(pid: u32, before: f64) -> f64 {
     cpu(pid) - before
 }
 
 /// A line of a process's status, megabytes.
-fn memory(pid: u32, name: &str) -> f64 {
+pub(crate) fn memory(pid: u32, name: &str) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with(name)).unwrap_or_default();
     line.split_whitespace().nth(1).and_then(|kb| kb.parse::<f64>().ok()).map_or(f64::NAN, |kb| kb / 1e3)

@@ -28,7 +28,7 @@ pub struct Member {
 }
 
 /// The wall clock.
-fn now() -> Millis {
+pub(super) fn now() -> Millis {
     staffroom_node::engine::wall_clock()
 }
 

@@ -95,6 +95,10 @@ impl Line {
     pub async fn open(&mut self, protocol: StreamProtocol) -> Result<Stream, OpenStreamError> {
         self.control.open_stream(self.peer, protocol).await
     }
+    /// Streams that the node opens on this connection.
+    pub(super) fn accept(&mut self, protocol: StreamProtocol) -> libp2p_stream::IncomingStreams {
+        self.control.accept(protocol).expect("nobody else accepts")
+    }
     /// Whether the node has ended the connection.
     pub fn is_cut(&self) -> bool {
         self.swarm.is_finished()

@@ -371,8 +371,11 @@ impl World {
 
 fn space_of(notice: &Notice) -> SpaceId {
     match *notice {
-        Notice::Charter(space) | Notice::Entries(space, _) | Notice::Record(space, _) | Notice::Restated(space, _) => {
-            space
-        }
+        Notice::Charter(space)
+        | Notice::Entries(space, _)
+        | Notice::Record(space, _)
+        | Notice::Restated(space, _)
+        | Notice::Wanted(space)
+        | Notice::Blob(space, _) => space,
     }
 }

@@ -103,7 +103,7 @@ impl Witness {
                     self.take_log(replica, space, writer, model)?;
                 }
                 // The entry and the record say so themselves.
-                Notice::Restated(..) => {}
+                Notice::Restated(..) | Notice::Wanted(_) | Notice::Blob(..) => {}
                 Notice::Record(space, record) => {
                     let hash = card_hash(replica.store(), record)?;
                     self.spaces.entry(space).or_default().take_card(record, hash);

@@ -226,3 +226,47 @@ fn a_machine_turned_back_between_two_partners_forks_and_one_command_ends_it() {
     clean(&homes);
     drop((first, second, third));
 }
+
+/// A backup has the files with the records; one that is damaged on the old disk is told, and comes from a
+/// partner once the new machine runs.
+#[test]
+fn files_are_in_a_backup_and_what_was_damaged_comes_from_a_partner() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (hill, brook, first, second, code) = pair(folder.path());
+    let publish = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).expect("written");
+        json(&hill, &["publish", path.to_str().expect("UTF-8")]);
+    };
+    let long: Vec<u8> = (0..700_000u32).map(|n| (n.wrapping_mul(n) % 251) as u8).collect();
+    publish("sound.pdf", &long);
+    publish("damaged.pdf", b"a short one");
+    let files = |home: &Path, title: &str| {
+        let list = json(home, &["list"]);
+        let record = list.as_array().expect("a list").iter().find(|record| record["title"] == title).cloned();
+        record.map(|record| json(home, &["show", record["id"].as_str().expect("an id")])["blobs"][0].clone())
+    };
+    for title in ["Sound", "Damaged"] {
+        until("the partner has it", || (files(&brook, title)?["held"] == true).then_some(()));
+    }
+    let id = files(&hill, "Damaged").expect("its record")["id"].as_str().expect("an id").to_owned();
+    fs::write(hill.join("blobs").join(&id[..2]).join(&id), b"rot").expect("damaged");
+    let file = folder.path().join("files.backup");
+    let made = json(&hill, &["backup", file.to_str().expect("UTF-8")]);
+    assert_eq!((made["files"].as_u64(), made["missing"].as_u64()), (Some(1), Some(1)), "{made}");
+    first.kill();
+    let blank = folder.path().join("blank");
+    let restored = restore(&blank, &file, &code);
+    assert!(restored.status.success(), "{}", String::from_utf8_lossy(&restored.stderr));
+    assert_eq!(files(&blank, "Sound").expect("its record")["held"], true);
+    assert_eq!(files(&blank, "Damaged").expect("its record")["held"], false);
+    let out = folder.path().join("out.pdf");
+    let list = json(&blank, &["list"]);
+    let sound = list.as_array().expect("a list").iter().find(|record| record["title"] == "Sound").cloned();
+    let sound = sound.expect("it is there")["id"].as_str().expect("an id").to_owned();
+    json(&blank, &["get", &sound, "--to", out.to_str().expect("UTF-8")]);
+    assert!(fs::read(&out).expect("it is there") == long);
+    let again = Serving::start(&blank, &[]);
+    until("the damaged one came", || (files(&blank, "Damaged")?["held"] == true).then_some(()));
+    drop((again, second));
+}

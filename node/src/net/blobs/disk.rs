@@ -3,8 +3,10 @@
 use std::io;
 
 use staffroom_protocol::blob::{Verdict, read_chunk_frame};
+use staffroom_protocol::fault::Fault;
 use staffroom_protocol::id::DeviceId;
 use tokio::sync::{mpsc, oneshot};
+use tracing::trace;
 
 use super::fetch::Event;
 use crate::blobs::Partial;
@@ -12,11 +14,14 @@ use crate::blobs::Partial;
 /// Chunks that came and wait to be checked, of all partners.
 const WAITING: usize = 8;
 
-/// A chunk that came from a partner, as its frame.
-pub(super) struct Came {
-    pub(super) from: DeviceId,
-    pub(super) chunk: u32,
-    pub(super) frame: Vec<u8>,
+/// What comes from a partner.
+pub(super) enum Came {
+    /// A chunk, as its frame.
+    Chunk(DeviceId, u32, Vec<u8>),
+    /// Its stream ended, behind all chunks that it sent.
+    End(DeviceId, Option<Fault>),
+    /// All is here: what else comes is not waited for.
+    All,
 }
 
 /// Starts the thread. It ends once nobody sends any more, and gives back the file, or why it failed.
@@ -37,15 +42,27 @@ fn write(
     came: &mut mpsc::Receiver<Came>,
     events: &mpsc::UnboundedSender<Event>,
 ) -> io::Result<Partial> {
-    while let Some(Came { from, chunk, frame }) = came.blocking_recv() {
-        let verdict = match read_chunk_frame(&frame) {
-            Ok(Some(bytes)) if partial.write(chunk, bytes)? => Verdict::Good,
-            Ok(None) => Verdict::Gone,
-            Ok(Some(_)) | Err(_) => Verdict::Wrong,
+    while let Some(came) = came.blocking_recv() {
+        let event = match came {
+            Came::Chunk(from, chunk, frame) => Event::Chunk(from, chunk, judge(&mut partial, chunk, &frame)?),
+            Came::End(from, fault) => Event::Gone(from, fault),
+            Came::All => break,
         };
-        if events.send(Event::Chunk(from, chunk, verdict)).is_err() {
+        if events.send(event).is_err() {
             break;
         }
     }
     Ok(partial)
+}
+
+/// Checks a chunk, and writes the one that it should be.
+fn judge(partial: &mut Partial, chunk: u32, frame: &[u8]) -> io::Result<Verdict> {
+    Ok(match read_chunk_frame(frame) {
+        Ok(Some(bytes)) if partial.write(chunk, bytes)? => {
+            trace!(chunk, blob = %partial.id(), "a chunk is here");
+            Verdict::Good
+        }
+        Ok(None) => Verdict::Gone,
+        Ok(Some(_)) | Err(_) => Verdict::Wrong,
+    })
 }

@@ -65,7 +65,7 @@ struct Fetching<'a> {
     partners: BTreeMap<DeviceId, Partner>,
     /// Connections on which it was asked for.
     tried: BTreeSet<ConnectionId>,
-    /// Who said that it has it.
+    /// Who gave some of it.
     holders: BTreeSet<DeviceId>,
     events: mpsc::UnboundedSender<Event>,
     manifest: Option<Manifest>,
@@ -95,7 +95,11 @@ pub(super) async fn fetch(shared: &Arc<Shared>, want: Want, progress: &Progress)
     let partial = spawn_blocking(move || blobs.partial(begun)).await.map_err(io::Error::other)??;
     let transfer = Transfer::new(manifest.count(), partial.held().clone(), millis(shared.times.chunk));
     let (chunks, written) = disk::start(partial, events);
-    let fetched = fetching.run(transfer, &mut heard, chunks, progress).await;
+    let fetched = fetching.run(transfer, &mut heard, &chunks, progress).await;
+    if fetched.is_ok() {
+        let _ = chunks.send(Came::All).await;
+    }
+    drop(chunks);
     let holders: Vec<DeviceId> = std::mem::take(&mut fetching.holders).into_iter().collect();
     fetching.close(fetched.is_ok()).await;
     let partial = written.await.map_err(|_| NotFetched::Stopped)??;
@@ -162,7 +166,6 @@ impl Fetching<'_> {
     fn here(&mut self, device: DeviceId) {
         if let Some(partner) = self.partners.get_mut(&device) {
             partner.here = true;
-            self.holders.insert(device);
         }
     }
     async fn gone(&mut self, device: DeviceId, fault: Option<Fault>) {
@@ -182,13 +185,13 @@ impl Fetching<'_> {
         &mut self,
         mut transfer: Transfer<DeviceId>,
         heard: &mut mpsc::UnboundedReceiver<Event>,
-        chunks: mpsc::Sender<Came>,
+        chunks: &mpsc::Sender<Came>,
         progress: &Progress,
     ) -> Result<(), NotFetched> {
         let joined: Vec<DeviceId> = self.partners.iter().filter(|(_, p)| p.here).map(|(device, _)| *device).collect();
         let mut inputs: Vec<Input<DeviceId>> = vec![Input::Tick];
         for device in joined {
-            self.begin(device, &chunks);
+            self.begin(device, chunks);
             inputs.push(Input::Joined(device));
         }
         let mut ticks = interval(self.shared.times.chunk / 10);
@@ -221,10 +224,15 @@ impl Fetching<'_> {
                 event = heard.recv() => match event {
                     Some(Event::Here(device, _)) => {
                         self.here(device);
-                        self.begin(device, &chunks);
+                        self.begin(device, chunks);
                         inputs.push(Input::Joined(device));
                     }
-                    Some(Event::Chunk(device, chunk, verdict)) => inputs.push(Input::Came(device, chunk, verdict)),
+                    Some(Event::Chunk(device, chunk, verdict)) => {
+                        if verdict == Verdict::Good {
+                            self.holders.insert(device);
+                        }
+                        inputs.push(Input::Came(device, chunk, verdict));
+                    }
                     Some(Event::Gone(device, fault)) => {
                         self.gone(device, fault).await;
                         inputs.push(Input::Left(device));
@@ -239,7 +247,7 @@ impl Fetching<'_> {
     }
 
     /// Takes leave of the partners. With their tasks the ends of the channel of chunks go, and so the
-    /// writing thread ends.
+    /// writing thread ends, where it has not got all.
     async fn close(mut self, politely: bool) {
         self.partners.clear();
         if politely {

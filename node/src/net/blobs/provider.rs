@@ -31,25 +31,31 @@ pub(super) async fn run(
     shared: Arc<Shared>,
     line: Arc<Line>,
     ask: Ask,
-    told: mpsc::UnboundedReceiver<Tell>,
+    mut told: mpsc::UnboundedReceiver<Tell>,
     events: mpsc::UnboundedSender<Event>,
 ) {
+    let mut chunks = None;
     let fault = tokio::select! {
-        ended = exchange(&shared, &line, ask, told, &events) => match ended {
+        ended = exchange(&shared, &line, ask, &mut told, &events, &mut chunks) => match ended {
             Err(NoFrame::Fault(fault)) => Some(fault),
             Ok(()) | Err(NoFrame::Ended) => None,
         },
         () = line.gone() => None,
     };
-    let _ = events.send(Event::Gone(line.device, fault));
+    // Behind the chunks that it sent, so that none of them is asked of another.
+    match chunks {
+        Some(chunks) => drop(chunks.send(Came::End(line.device, fault)).await),
+        None => drop(events.send(Event::Gone(line.device, fault))),
+    }
 }
 
 async fn exchange(
     shared: &Shared,
     line: &Arc<Line>,
     ask: Ask,
-    mut told: mpsc::UnboundedReceiver<Tell>,
+    told: &mut mpsc::UnboundedReceiver<Tell>,
     events: &mpsc::UnboundedSender<Event>,
+    chunks: &mut Option<mpsc::Sender<Came>>,
 ) -> Result<(), NoFrame> {
     let mut stream = shared.open(line, BLOB).await.map_err(|_| NoFrame::Ended)?;
     frame::write(&mut stream, &ask.to_bytes()).await?;
@@ -61,7 +67,8 @@ async fn exchange(
     if events.send(Event::Here(line.device, manifest)).is_err() {
         return Ok(());
     }
-    let Some(Tell::Begin(chunks)) = told.recv().await else { return Ok(()) };
+    let Some(Tell::Begin(begun)) = told.recv().await else { return Ok(()) };
+    let chunks = chunks.insert(begun);
     let (mut from, mut to) = stream.split();
     // As many as the transfer has under way.
     let (expect, mut expected) = mpsc::unbounded_channel::<u32>();
@@ -79,14 +86,13 @@ async fn exchange(
         frame::close(&mut to).await?;
         Ok::<(), NoFrame>(())
     };
-    let hearing = async move {
+    let hearing = async {
         while let Some(chunk) = expected.recv().await {
             let frame = frame::read(&mut from, line, CHUNK_FRAME).await?;
-            if chunks.send(Came { from: line.device, chunk, frame }).await.is_err() {
+            if chunks.send(Came::Chunk(line.device, chunk, frame)).await.is_err() {
                 break;
             }
         }
-        drop(chunks);
         // Nothing more is expected: a byte now is nobody's chunk.
         match frame::read(&mut from, line, CHUNK_FRAME).await {
             Ok(_) => Err(NoFrame::Fault(Fault::OutOfTurn("chunk"))),
