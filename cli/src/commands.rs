@@ -18,7 +18,6 @@ mod key;
 mod list;
 mod new;
 mod publish;
-mod read_file;
 mod school;
 mod serve;
 mod settle;
@@ -126,14 +125,10 @@ enum Verb {
     Backup(backup::Backup),
     Restore(backup::Restore),
     Completions(completions::Completions),
-    ReadFile(read_file::ReadFile),
 }
 
 /// Runs what was asked for.
 pub(crate) fn run(cli: &Cli) -> Done {
-    if let Verb::ReadFile(verb) = &cli.verb {
-        return verb.run();
-    }
     let serves = matches!(cli.verb, Verb::Serve(_) | Verb::Demo(_));
     log_to_stderr(cli.global.verbose, serves && !cli.global.quiet);
     let context = Context::new(&cli.global)?;
@@ -165,7 +160,6 @@ pub(crate) fn run(cli: &Cli) -> Done {
         Verb::Backup(verb) => verb.run(&context),
         Verb::Restore(verb) => verb.run(&context),
         Verb::Completions(verb) => verb.run(&context),
-        Verb::ReadFile(verb) => verb.run(),
     }
 }
 

@@ -115,16 +115,18 @@ impl PageText {
         if begins_line && self.lines.len() < LINES {
             self.lines.push((height, String::new()));
         }
-        if let Some((_, line)) = self.lines.last_mut().filter(|(_, line)| line.len() < LINE_LENGTH) {
-            line.push_str(said);
-        }
+        self.add_to_line(said);
         self.last = Some((end, height));
     }
 
     fn space(&mut self) {
         self.words.space();
-        if let Some((_, line)) = self.lines.last_mut() {
-            line.push(' ');
+        self.add_to_line(" ");
+    }
+
+    fn add_to_line(&mut self, said: &str) {
+        if let Some((_, line)) = self.lines.last_mut().filter(|(_, line)| line.len() < LINE_LENGTH) {
+            line.push_str(said);
         }
     }
 

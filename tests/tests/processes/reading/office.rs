@@ -16,9 +16,11 @@ const SLIDES: &str = r#"<?xml version="1.0" encoding="UTF-8"?><office:document
     xmlns:svg="urn:oasis:names:tc:opendocument:xmlns:svg-compatible:1.0"
     xmlns:style="urn:oasis:names:tc:opendocument:xmlns:style:1.0"
     xmlns:text="urn:oasis:names:tc:opendocument:xmlns:text:1.0" office:version="1.2"
-    office:mimetype="application/vnd.oasis.opendocument.presentation"><office:master-styles>
+    office:mimetype="application/vnd.oasis.opendocument.presentation"><office:automatic-styles>
+    <style:style style:name="pr1" style:family="presentation"/></office:automatic-styles><office:master-styles>
     <style:master-page style:name="M" style:page-layout-name="L"/></office:master-styles><office:body><office:presentation>
-    <draw:page draw:name="one" draw:master-page-name="M"><draw:frame presentation:class="title" svg:width="20cm" svg:height="3cm"
+    <draw:page draw:name="one" draw:master-page-name="M"><draw:frame presentation:style-name="pr1"
+    presentation:class="title" svg:width="20cm" svg:height="3cm"
     svg:x="2cm" svg:y="1cm"><draw:text-box><text:p>Why the sky is blue</text:p></draw:text-box></draw:frame>
     <draw:frame svg:width="20cm" svg:height="9cm" svg:x="2cm" svg:y="5cm"><draw:text-box><text:p>Light scatters</text:p>
     </draw:text-box></draw:frame></draw:page></office:presentation></office:body></office:document>"#;
@@ -29,7 +31,12 @@ fn converted(folder: &Path, name: &str, text: &str, to: &str) -> Option<PathBuf>
     fs::write(&from, text).expect("written");
     let profile = format!("-env:UserInstallation=file://{}", folder.join("profile").display());
     let ending = to.split(':').next().unwrap_or(to);
-    let filter = if name.ends_with(".html") { &["--infilter=HTML (StarWriter)"][..] } else { &[] };
+    let filter = match from.extension().and_then(|ending| ending.to_str()) {
+        Some("html") => &["--infilter=HTML (StarWriter)"][..],
+        // Commas, quotation marks, UTF-8.
+        Some("csv") => &["--infilter=CSV:44,34,76"],
+        _ => &[],
+    };
     let office = Command::new("soffice")
         .args([&profile, "--headless", "--convert-to", to, "--outdir"])
         .arg(folder)
@@ -85,7 +92,8 @@ fn slides_of_libreoffice_are_read() {
     for to in ["pptx", "odp", "pdf"] {
         let Some(path) = converted(folder.path(), "talk.fodp", SLIDES, to) else { return };
         let read = reading(&path);
-        assert_eq!(read.title.as_deref(), Some("Why the sky is blue"), "{to}: {read:?}");
+        // In this PDF all lines are of one height: it names no title.
+        assert_eq!(read.title.as_deref(), (to != "pdf").then_some("Why the sky is blue"), "{to}: {read:?}");
         assert!(read.text.contains("Light scatters"), "{to}: {read:?}");
     }
 }
