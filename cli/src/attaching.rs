@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
 use indicatif::ProgressBar;
 use staffroom_node::api::{Code, Failure};
-use staffroom_node::blobs::{Blobs, NotAdded};
+use staffroom_node::attaching::store;
+use staffroom_node::blobs::Blobs;
 use staffroom_node::exchange::{Attachment, Draft, Reason, Refusal, folder};
+use staffroom_node::reader::Reader;
 use staffroom_protocol::record::field::{BlobRef, FieldType, Value};
 use staffroom_protocol::record::kind::Kind;
 
@@ -19,13 +21,14 @@ pub(crate) const FIELD: &str = "attachments";
 /// Stores files, and tells how far it is.
 pub(crate) struct Attacher {
     blobs: Blobs,
+    reader: Reader,
     bar: ProgressBar,
 }
 
 impl Attacher {
     /// Into a home; `bar` counts bytes.
     pub(crate) fn new(context: &Context, bar: ProgressBar) -> Self {
-        Self { blobs: context.home.blobs(), bar }
+        Self { blobs: context.home.blobs(), reader: context.reader(), bar }
     }
 
     /// Stores the files of a draft, and names them in its fields. A file that is the draft refuses it;
@@ -60,20 +63,17 @@ impl Attacher {
     }
 
     fn store(&self, attachment: &Attachment) -> Result<BlobRef, Reason> {
-        if attachment.bytes == 0 {
-            return Err(Reason::Empty);
+        store(&self.blobs, attachment, &mut |bytes| self.bar.inc(bytes))
+    }
+
+    /// What a draft that is nothing but its file is called: as the document in it says, where it does.
+    pub(crate) fn title_from_file(&self, draft: &mut Draft) {
+        let Some(Value::Blobs(files)) = draft.fields.get(FIELD) else { return };
+        let Some(file) = files.first() else { return };
+        // A file that cannot be read is shared under its name.
+        if let Some(title) = self.reader.text(&file.id).ok().and_then(|read| read.title) {
+            draft.fields.insert("title".to_owned(), Value::Line(title));
         }
-        let added = self.blobs.add_file(&attachment.path, &mut |bytes| self.bar.inc(bytes));
-        let manifest = added.map_err(|why| match why {
-            NotAdded::Unreadable(error) => folder::reason(&error),
-            why => Reason::NotStored(why.to_string()),
-        })?;
-        Ok(BlobRef {
-            id: manifest.id(),
-            name: attachment.name.clone(),
-            bytes: manifest.length(),
-            media_type: attachment.media_type.clone(),
-        })
     }
 
     fn with(&self, before: Option<&Value>, add: &[PathBuf], remove: &[String]) -> Done<Value> {
@@ -108,7 +108,7 @@ fn attachment(path: &Path) -> Done<Attachment> {
 
 fn cannot(path: &Path, why: &Reason) -> Failure {
     let code = if *why == Reason::Missing { Code::NotFound } else { Code::Failed };
-    Failure::new(code, format!("{}: {why}", path.display()))
+    why.hints().into_iter().fold(Failure::new(code, format!("{}: {why}", path.display())), Failure::hint)
 }
 
 /// The flag for files.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
+use staffroom_node::reader::Reader;
 use staffroom_node::{Config, Home};
 use staffroom_protocol::limits;
 
@@ -33,6 +34,13 @@ impl Context {
     /// Whom to ask.
     pub(crate) fn client(&self) -> Done<Client> {
         Client::of(&self.home)
+    }
+    /// What is in the files of the home: read by this same program, as another process.
+    pub(crate) fn reader(&self) -> Reader {
+        // Where the system has a name for the program that runs, it is that one even after an upgrade.
+        let running = PathBuf::from("/proc/self/exe");
+        let program = if running.exists() { running } else { std::env::current_exe().unwrap_or_default() };
+        Reader::new(self.home.blobs(), program)
     }
     /// The settings.
     pub(crate) fn config(&self) -> Done<Config> {

@@ -19,6 +19,7 @@ mod failure;
 mod fields;
 mod history;
 mod output;
+mod reading;
 mod record;
 mod secret;
 mod sheet;
@@ -37,6 +38,9 @@ use crate::output::Output;
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
+    if let Some(code) = reading::done(&arguments) {
+        return code;
+    }
     let asked_json = arguments.iter().skip(1).take_while(|word| *word != "--").any(|word| word == "--json");
     let before = Output { json: asked_json, quiet: false };
     let cli = match Cli::try_parse_from(&arguments) {

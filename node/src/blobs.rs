@@ -3,6 +3,7 @@
 //! ```text
 //! blobs/ab/abcd…        the bytes of a blob, then its manifest
 //! blobs/incoming/…      what is being written; abcd….part is being fetched
+//! cache/…               what was made out of blobs: texts, small pictures
 //! ```
 //!
 //! A file gets its name only after all its bytes are durable, so what has a name is whole. Its manifest lies
@@ -10,6 +11,7 @@
 //! fetch that was broken off nothing but the file itself is trusted: each chunk of it that the manifest
 //! knows is kept. Nothing here knows which record, space or school a file belongs to.
 
+mod cache;
 mod file;
 mod partial;
 
@@ -23,6 +25,7 @@ use staffroom_protocol::blob::{Builder, Manifest};
 use staffroom_protocol::id::BlobId;
 use staffroom_protocol::limits;
 
+pub use cache::Made;
 pub use file::{Blob, NotRead};
 pub use partial::Partial;
 
@@ -102,7 +105,7 @@ impl Blobs {
         let (file, path, manifest) = partial.into_parts();
         self.name(New { path, file, keep: true }, &manifest)
     }
-    /// Removes a blob and what was fetched of it; durable when this returns.
+    /// Removes a blob, what was fetched of it and what was made out of it; durable when this returns.
     pub fn remove(&self, id: &BlobId) -> io::Result<()> {
         for path in [self.path(id), self.part(id), self.0.join("damaged").join(id.to_string())] {
             match fs::remove_file(&path) {
@@ -111,7 +114,7 @@ impl Blobs {
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        self.forget(id)
     }
     /// Moves a damaged blob aside, so that it can be fetched again: nothing that could not be read is deleted.
     pub fn set_aside(&self, id: &BlobId) -> io::Result<PathBuf> {
@@ -135,8 +138,9 @@ impl Blobs {
         }
         Ok(())
     }
-    /// Removes what processes that were killed left half written.
+    /// Removes what processes that were killed left half written, and what was made out of blobs that are gone.
     pub fn tidy(&self) {
+        self.tidy_kept();
         let is_old = |path: &Path| {
             let modified = fs::metadata(path).and_then(|about| about.modified());
             modified.is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age > LEFT_OVER))

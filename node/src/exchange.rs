@@ -10,6 +10,8 @@
 //! a zip ──────── zip ────▶ a folder
 //! an export ◀──▶ export            (records, both ways)
 //! $EDITOR ◀──▶ form                (fields, both ways)
+//! a document ── reading ──▶ its title and text
+//! a picture ── photo ──▶ the picture, without where it was taken
 //! ```
 //!
 //! What is read was written by many hands for other programs. So: what can be understood is, what cannot
@@ -33,6 +35,8 @@ pub mod jsonl;
 pub mod keys;
 mod lines;
 pub mod markdown;
+pub mod photo;
+pub mod reading;
 mod refusal;
 mod vocabulary;
 mod yaml;

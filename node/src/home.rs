@@ -10,6 +10,7 @@
 //! | `store.redb` | everything that is held |
 //! | `blobs/` | files that belong to records, named by their hash |
 //! | `tmp/` | what is unpacked while it is imported |
+//! | `cache/` | what was made out of files: texts, small pictures; may be deleted at any time |
 //! | `node.sock` | where the running node answers the command line (mode 0600) |
 
 use std::collections::BTreeMap;

@@ -11,6 +11,7 @@
 //! Markdown folders and JSON lines.
 
 pub mod api;
+pub mod attaching;
 pub mod backup;
 pub mod blobs;
 pub mod engine;
@@ -19,6 +20,7 @@ mod home;
 mod life;
 pub mod net;
 mod node;
+pub mod reader;
 pub mod socket;
 pub mod store;
 mod verify;

@@ -14,6 +14,7 @@ mod liar;
 mod network;
 mod partners;
 mod permissions;
+mod reading;
 mod scheduled;
 
 use std::ops::Range;

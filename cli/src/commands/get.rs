@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,6 +11,7 @@ use clap::Args;
 use serde_json::json;
 use staffroom_node::api::{Answer, Code, Failure, FileInfo, Request};
 use staffroom_node::blobs::NotRead;
+use staffroom_node::reader::NoAnswer;
 
 use crate::attaching::bar;
 use crate::client::Client;
@@ -26,7 +27,9 @@ const LONGEST_NAME: usize = 200;
 /// Get the files of a record; what is not held here is fetched from partners
 #[derive(Args)]
 #[command(after_help = "Examples:\n  share get k3v9xq                          all its files, into this folder\n  \
-    share get k3v9xq worksheet.pdf --to ~/Desktop\n  share get k3v9xq worksheet.pdf --to sheet.pdf\n\n\
+    share get k3v9xq worksheet.pdf --to ~/Desktop\n  share get k3v9xq worksheet.pdf --to sheet.pdf\n  \
+    share get k3v9xq lesson.docx --text                print the words in it\n  \
+    share get k3v9xq photo.jpg --thumbnail --to small.jpg\n\n\
     A file that is there already is never overwritten. A fetch that broke off goes on where it stopped.\n\
     Where no node runs here, one runs for as long as this takes. Ends with 6 if no partner that can be\n\
     reached has the file.")]
@@ -39,16 +42,28 @@ pub(crate) struct Get {
     /// A folder, or the new name of one file; without it the current folder
     #[arg(long, value_name = "PATH")]
     to: Option<PathBuf>,
+    /// Print the text of a document (docx, pptx, xlsx, odt, odp, ods, PDF) instead of copying it
+    #[arg(long, requires = "file", conflicts_with_all = ["to", "thumbnail"])]
+    text: bool,
+    /// A small picture of a JPEG, PNG or WebP instead of the file
+    #[arg(long, requires_all = ["file", "to"])]
+    thumbnail: bool,
 }
 
 impl Get {
     pub(super) fn run(&self, context: &Context) -> Done {
         let mut client = context.client()?;
         let mut files = self.ask(&mut client, false)?;
-        let places = self.places(&files)?;
+        let places = if self.text { Vec::new() } else { self.places(&files)? };
         if files.iter().any(|file| !file.held) {
             drop(client);
             files = self.fetch(context, &files)?;
+        }
+        if self.text {
+            return files.iter().try_for_each(|file| print_text(context, file));
+        }
+        if self.thumbnail {
+            return files.iter().zip(&places).try_for_each(|(file, place)| write_thumbnail(context, file, place));
         }
         let copying = bar(context, files.iter().map(|file| file.file.bytes).sum());
         for (file, place) in files.iter().zip(&places) {
@@ -152,6 +167,40 @@ fn copy(context: &Context, file: &FileInfo, place: &Path, progress: &mut dyn FnM
         }
         .into()
     })
+}
+
+/// Prints the words of a file that is held.
+fn print_text(context: &Context, file: &FileInfo) -> Done {
+    let read = context.reader().text(&file.file.id).map_err(|why| no_answer(&file.file.name, &why))?;
+    context.out.json(&json!({ "id": file.file.id, "name": file.file.name, "title": read.title,
+        "text": read.text, "cut": read.cut }))?;
+    context.out.say(&read.text)?;
+    if read.cut {
+        context.out.note(&format!("{} has more text than this", one_line(&file.file.name)));
+    }
+    Ok(())
+}
+
+/// Writes a small picture of a file that is held.
+fn write_thumbnail(context: &Context, file: &FileInfo, place: &Path) -> Done {
+    let small = context.reader().thumbnail(&file.file.id).map_err(|why| no_answer(&file.file.name, &why))?;
+    let cannot = |error: io::Error| Failure::new(Code::Failed, format!("{}: {error}", place.display()));
+    let mut to = OpenOptions::new().write(true).create_new(true).open(place).map_err(cannot)?;
+    to.write_all(&small.bytes).and_then(|()| to.sync_all()).map_err(cannot)?;
+    context.out.json(&json!({ "id": file.file.id, "name": file.file.name, "bytes": small.bytes.len(),
+        "media_type": small.media_type, "width": small.width, "height": small.height, "path": place }))?;
+    let bytes = u64::try_from(small.bytes.len()).unwrap_or(u64::MAX);
+    let told = format!("{} ({} × {}, {})", place.display(), small.width, small.height, size(bytes));
+    context.out.say(&one_line(&told))
+}
+
+fn no_answer(name: &str, why: &NoAnswer) -> Failure {
+    let code = match why {
+        NoAnswer::NotHeld(NotRead::Damaged(_)) => Code::Damaged,
+        NoAnswer::NotHeld(NotRead::Missing) | NoAnswer::Nothing(_) => Code::NotFound,
+        NoAnswer::NotHeld(NotRead::Failed(_)) | NoAnswer::Failed(_) => Code::Failed,
+    };
+    Failure::new(code, format!("{}: {why}", one_line(name)))
 }
 
 /// A name that stays in its folder, on any system: a partner may have called a file anything.

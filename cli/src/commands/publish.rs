@@ -149,6 +149,9 @@ impl Publish {
     /// A draft, with its files stored. Where the record is nothing but its file, that one is essential.
     fn item(&self, mut draft: Draft, essential: bool, attacher: &Attacher, author: &str) -> Result<Item, Refusal> {
         attacher.attach(&mut draft, essential)?;
+        if essential && self.title.is_none() {
+            attacher.title_from_file(&mut draft);
+        }
         Ok(Item::of(draft, author, Editors::open(self.editable_by)))
     }
 

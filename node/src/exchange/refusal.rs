@@ -5,6 +5,8 @@ use staffroom_protocol::{
     record::kind::{Invalid, Kind},
 };
 
+use super::photo::Unclean;
+
 /// One thing that was not taken, where in it the trouble is, why, and what to try.
 ///
 /// One refusal never stops what comes after it: the next file, the next line.
@@ -46,6 +48,9 @@ pub enum Reason {
     /// A file with nothing in it.
     #[error("is empty")]
     Empty,
+    /// A picture that cannot be shared without the place where it was taken.
+    #[error("{0}")]
+    Unclean(Unclean),
     /// A file that this node cannot keep.
     #[error("{0}")]
     NotStored(String),
@@ -209,6 +214,7 @@ impl Reason {
     /// What a person can do about it; nothing where the reason says all.
     pub fn hints(&self) -> Vec<String> {
         let hint = match self {
+            Self::Unclean(unclean) => unclean.hint(),
             Self::NotText => "Save it as UTF-8, or attach it to a record as a file",
             Self::TooLong { .. } => TOO_LONG,
             Self::Invalid(invalid) => match &**invalid {

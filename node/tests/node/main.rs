@@ -1,7 +1,9 @@
 //! What needs several parts of the node.
 
+mod documents;
 mod exchange;
 mod history;
 mod net;
+mod photos;
 mod samples;
 mod store;
