@@ -45,7 +45,9 @@ pub(crate) fn write(snapshot: &Snapshot, blobs: &Blobs, path: &Path) -> Result<B
     let copied = snapshot.copy_to(&part, kept()).and_then(|mut to| copy_files(snapshot, blobs, &mut to));
     let copied = copied.and_then(|files| {
         let file = fs::File::open(&part).map_err(|error| Fault::Store(error.to_string()))?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let named = file.sync_all().and_then(|()| fs::rename(&part, path));
+        let named = named.and_then(|()| fs::File::open(folder)?.sync_all());
         named.map_err(|error| Fault::Store(error.to_string())).map(|()| files)
     });
     let (files, missing) = copied.map_err(|fault| {

@@ -17,12 +17,12 @@ mod partial;
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek as _, SeekFrom};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use staffroom_protocol::blob::{Builder, Manifest};
-use staffroom_protocol::id::BlobId;
+use staffroom_protocol::id::{BlobId, SpaceId};
 use staffroom_protocol::limits;
 
 pub use cache::Made;
@@ -75,7 +75,9 @@ impl Blobs {
             return self.add(file, progress);
         }
         let manifest = copy(&mut file, io::sink(), &mut |_| {})?;
-        if self.open(&manifest.id()).is_ok() {
+        // Read to its end: one that has rotted is written anew.
+        let here = self.open(&manifest.id()).and_then(|here| here.copy_to(&mut io::sink(), &mut |_| {}));
+        if here.is_ok() {
             progress(manifest.length());
             return Ok(manifest);
         }
@@ -87,15 +89,23 @@ impl Blobs {
     pub fn open(&self, id: &BlobId) -> Result<Blob, NotRead> {
         Blob::open(&self.path(id), id)
     }
-    /// Takes up, or begins, a blob that is being fetched.
-    pub fn partial(&self, manifest: Manifest) -> io::Result<Partial> {
-        self.has_room(manifest.length())?;
+    /// Takes up, or begins, a blob that is being fetched for a space: what came in one says nothing in
+    /// another.
+    pub fn partial(&self, space: &SpaceId, manifest: Manifest) -> io::Result<Partial> {
+        let path = self.part(&manifest.id(), space);
+        // Of a file with holes, what is there takes up room already.
+        let there = fs::metadata(&path).map_or(0, |about| about.blocks() * 512);
+        self.has_room(manifest.length().saturating_sub(there))?;
         self.make_folder(&self.incoming())?;
-        Partial::open(self.part(&manifest.id()), manifest)
+        Partial::open(path, manifest)
     }
     /// The manifest of a blob whose fetch was broken off, if it was begun.
-    pub fn begun(&self, id: &BlobId) -> Option<Manifest> {
-        Partial::manifest(&self.part(id), id)
+    pub fn begun(&self, space: &SpaceId, id: &BlobId) -> Option<Manifest> {
+        Partial::manifest(&self.part(id, space), id)
+    }
+    /// Removes what was fetched of a blob for a space.
+    pub fn give_up(&self, space: &SpaceId, id: &BlobId) -> io::Result<()> {
+        remove(&self.part(id, space))
     }
     /// Gives a blob that was fetched its name; durable when this returns.
     pub fn finish(&self, partial: Partial) -> io::Result<()> {
@@ -103,27 +113,36 @@ impl Blobs {
             return Err(io::Error::other("not all of it was fetched"));
         }
         let (file, path, manifest) = partial.into_parts();
-        self.name(New { path, file, keep: true }, &manifest)
+        // What could not be made durable is not believed, however well it reads: it is removed.
+        self.name(New { path, file, keep: false }, &manifest)
     }
     /// Removes a blob, what was fetched of it and what was made out of it; durable when this returns.
     pub fn remove(&self, id: &BlobId) -> io::Result<()> {
-        for path in [self.path(id), self.part(id), self.0.join("damaged").join(id.to_string())] {
-            match fs::remove_file(&path) {
-                Ok(()) => sync_folder(path.parent().unwrap_or(&self.0))?,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
+        remove(&self.path(id))?;
+        let name = id.to_string();
+        for folder in [self.incoming(), self.0.join("damaged")] {
+            for path in list(&folder)? {
+                if path.file_name().is_some_and(|found| found.to_string_lossy().starts_with(&name)) {
+                    remove(&path)?;
+                }
             }
         }
         self.forget(id)
     }
-    /// Moves a damaged blob aside, so that it can be fetched again: nothing that could not be read is deleted.
-    pub fn set_aside(&self, id: &BlobId) -> io::Result<PathBuf> {
+    /// Moves a damaged blob aside, so that it can be fetched again: nothing that could not be read is
+    /// deleted. Nothing where it is gone, or sound by now.
+    pub fn set_aside(&self, id: &BlobId) -> io::Result<Option<PathBuf>> {
+        let read = self.open(id).and_then(|blob| blob.copy_to(&mut io::sink(), &mut |_| {}));
+        if !matches!(read, Err(NotRead::Damaged(_))) {
+            return Ok(None);
+        }
         let aside = self.0.join("damaged");
         self.make_folder(&aside)?;
-        let to = aside.join(id.to_string());
+        let place = |number: u32| aside.join(if number == 1 { id.to_string() } else { format!("{id}.{number}") });
+        let to = (1..).map(place).find(|path| !path.exists()).unwrap_or_else(|| place(1));
         fs::rename(self.path(id), &to)?;
         sync_folder(&aside)?;
-        Ok(to)
+        Ok(Some(to))
     }
 
     /// Visits the name of every blob that is here.
@@ -167,8 +186,8 @@ impl Blobs {
     fn incoming(&self) -> PathBuf {
         self.0.join("incoming")
     }
-    fn part(&self, id: &BlobId) -> PathBuf {
-        self.incoming().join(format!("{id}.part"))
+    fn part(&self, id: &BlobId, space: &SpaceId) -> PathBuf {
+        self.incoming().join(format!("{id}.{}.part", space.short()))
     }
     fn make_folder(&self, folder: &Path) -> io::Result<()> {
         if folder.is_dir() {
@@ -190,11 +209,6 @@ impl Blobs {
     /// Gives a written file its manifest and its name.
     fn name(&self, mut new: New, manifest: &Manifest) -> io::Result<()> {
         let to = self.path(&manifest.id());
-        if Blob::open(&to, &manifest.id()).is_ok() {
-            // It came twice: the one with a name stays.
-            new.keep = false;
-            return Ok(());
-        }
         partial::write_manifest(&new.file, manifest)?;
         new.file.sync_all()?;
         let folder = to.parent().unwrap_or(&self.0);
@@ -242,6 +256,15 @@ pub(crate) fn free_space(place: &Path) -> io::Result<u64> {
     Ok(about.f_bavail.saturating_mul(about.f_frsize))
 }
 
+/// Removes a file that may be there; durable when this returns.
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Ok(()) => sync_folder(path.parent().unwrap_or(path)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
@@ -258,6 +281,8 @@ fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+
+    const SPACE: SpaceId = SpaceId([1; 32]);
 
     fn sample(length: usize) -> Vec<u8> {
         (0..length).map(|at| (at.wrapping_mul(at) % 253) as u8).collect()
@@ -324,20 +349,20 @@ mod tests {
         bytes.chunks(limits::CHUNK).for_each(|chunk| builder.push(chunk).unwrap());
         let manifest = builder.done();
         let id = manifest.id();
-        assert_eq!(blobs.begun(&id), None);
-        let mut partial = blobs.partial(manifest.clone()).unwrap();
+        assert_eq!(blobs.begun(&SPACE, &id), None);
+        let mut partial = blobs.partial(&SPACE, manifest.clone()).unwrap();
         let chunk = |n: usize| &bytes[n * limits::CHUNK..bytes.len().min((n + 1) * limits::CHUNK)];
         assert!(partial.write(1, chunk(1)).unwrap() && partial.write(5, chunk(5)).unwrap());
         assert!(!partial.write(2, chunk(1)).unwrap(), "a wrong chunk was written");
         assert!(!partial.write(6, b"").unwrap());
         drop(partial);
         // What was written is flipped on disk: it is not trusted.
-        let path = blobs.part(&id);
+        let path = blobs.part(&id, &SPACE);
         let mut on_disk = fs::read(&path).unwrap();
         on_disk[limits::CHUNK + 9] ^= 1;
         fs::write(&path, &on_disk).unwrap();
-        assert_eq!(blobs.begun(&id), Some(manifest.clone()));
-        let mut partial = blobs.partial(manifest.clone()).unwrap();
+        assert_eq!(blobs.begun(&SPACE, &id), Some(manifest.clone()));
+        let mut partial = blobs.partial(&SPACE, manifest.clone()).unwrap();
         assert_eq!(
             (0..6).map(|n| partial.held().contains(n)).collect::<Vec<_>>(),
             [false, false, false, false, false, true]
@@ -348,7 +373,7 @@ mod tests {
         blobs.finish(partial).unwrap();
         let mut read = Vec::new();
         blobs.open(&id).unwrap().copy_to(&mut read, &mut |_| {}).unwrap();
-        assert!(read == bytes && blobs.begun(&id).is_none());
+        assert!(read == bytes && blobs.begun(&SPACE, &id).is_none());
         blobs.remove(&id).unwrap();
         blobs.remove(&id).unwrap();
         assert_eq!(files(home.path()), 0);

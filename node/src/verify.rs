@@ -69,8 +69,10 @@ fn check_files(engine: &Engine, faults: &mut Vec<FoundFault>) -> Result<(u64, Ve
         let Err(why) = read else { continue };
         let damaged = !matches!(why, NotRead::Failed(_));
         if matches!(why, NotRead::Damaged(_)) {
-            let aside = engine.blobs().set_aside(blob);
-            aside.map_err(|error| Failure::new(Code::Failed, format!("a damaged file cannot be moved: {error}")))?;
+            engine
+                .blobs()
+                .set_aside(blob)
+                .map_err(|error| Failure::new(Code::Failed, format!("a damaged file cannot be moved: {error}")))?;
         }
         if damaged {
             engine.send_blocking(Command::Blob(BlobCommand::Damaged(*blob)));

@@ -32,6 +32,8 @@ pub(super) struct Desk {
     pub(super) snapshots: Snapshots,
     pub(super) blobs: Blobs,
     pub(super) policy: Policy,
+    /// Whether files wait to be removed that no space knows any more.
+    pub(super) drops: bool,
     notices: broadcast::Sender<Notice>,
     after: Vec<After>,
     pub(super) until_in_step: Vec<oneshot::Sender<()>>,
@@ -67,6 +69,7 @@ impl Desk {
             snapshots,
             blobs,
             policy,
+            drops: true,
             notices,
             after: Vec::new(),
             until_in_step: Vec::new(),

@@ -11,9 +11,10 @@ use tokio::sync::oneshot;
 use super::desk::Desk;
 use super::names::{failed, record, school_name, space_name};
 use crate::api::{Code, Failure, FileInfo};
+use crate::home::random;
 use crate::store::Snapshot;
 
-/// How many wanted files are told at a time.
+/// How many wanted files of one space are told at a time.
 const WANTED: usize = 1_000;
 
 /// A file to fetch.
@@ -32,9 +33,12 @@ pub enum BlobCommand {
     /// Whether a device may be given a file of a space: it belongs there, and we know the file there.
     MayServe(SpaceId, BlobId, DeviceId, oneshot::Sender<bool>),
     /// The files that this node is to fetch by itself.
-    Wanted(oneshot::Sender<Vec<Want>>),
+    /// Each with the most bytes that it may turn out to have.
+    Wanted(oneshot::Sender<Vec<(Want, u64)>>),
     /// A file is here, whole and durable, from these devices.
     Fetched(Want, Vec<DeviceId>, oneshot::Sender<Result<(), Fault>>),
+    /// A fetch ended before all of the file was here.
+    GivenUp(Want),
     /// A device was given all of a file.
     Served(SpaceId, BlobId, DeviceId),
     /// What is here of a file is damaged: it was moved aside, and is to be fetched again.
@@ -54,6 +58,7 @@ impl Desk {
                 let result = self.fetched(want, &from);
                 self.later(answer, result, |fault| Err(fault.clone()));
             }
+            BlobCommand::GivenUp(want) => self.given_up(&want),
             BlobCommand::Served(space, blob, device) => self.holds(space, blob, &device),
             BlobCommand::Damaged(blob) => self.damaged(blob),
         }
@@ -67,36 +72,31 @@ impl Desk {
         belongs && matches!(known, Ok(Some(_)))
     }
 
-    fn wanted(&self) -> Result<Vec<Want>, Fault> {
+    fn wanted(&self) -> Result<Vec<(Want, u64)>, Fault> {
         let snapshot = self.snapshots.take()?;
         let mut wanted = Vec::new();
+        // From somewhere else each time: ids that nobody has keep the others from nothing.
+        let from = BlobId(random().unwrap_or_default());
         for (space, _) in self.replica.spaces() {
             let most = self.policy.most(&space_name(&self.replica, *space).name);
-            Catalogue(&snapshot).wanted_blobs(space, &mut |blob, bytes| {
+            let before = wanted.len();
+            Catalogue(&snapshot).wanted_blobs(space, &from, &mut |blob, bytes| {
                 if bytes <= most {
-                    wanted.push(Want { space: *space, blob, bytes });
+                    wanted.push((Want { space: *space, blob, bytes }, most));
                 }
-                wanted.len() < WANTED
+                wanted.len() - before < WANTED
             })?;
         }
         // The small ones first: the most files soonest.
-        wanted.sort_by_key(|want| want.bytes);
+        wanted.sort_by_key(|(want, _)| want.bytes);
         Ok(wanted)
     }
 
     fn fetched(&mut self, want: Want, from: &[DeviceId]) -> Result<(), Fault> {
         // The record that showed it may have been erased while it came.
-        let shown =
-            self.snapshots.take().and_then(|snapshot| Catalogue(&snapshot).uses(&want.blob, Some(&want.space)))?;
-        if shown.is_empty() {
-            let elsewhere = self.replica.spaces().any(|(space, _)| {
-                let known =
-                    self.snapshots.take().and_then(|snapshot| Catalogue(&snapshot).known_blob(space, &want.blob));
-                matches!(known, Ok(Some(_)))
-            });
-            if !elsewhere && let Err(error) = self.blobs.remove(&want.blob) {
-                tracing::warn!(%error, "a file that nothing shows any more is still there");
-            }
+        if !self.is_shown(&want)? {
+            self.replica.drop_file(&want.blob)?;
+            self.drops = true;
             return Err(Fault::Blob(want.blob));
         }
         self.replica.know_blob(want.space, want.blob, want.bytes, Known::Fetched)?;
@@ -104,6 +104,18 @@ impl Desk {
             self.holds(want.space, want.blob, device);
         }
         Ok(())
+    }
+    fn is_shown(&self, want: &Want) -> Result<bool, Fault> {
+        let snapshot = self.snapshots.take()?;
+        Ok(!Catalogue(&snapshot).uses(&want.blob, Some(&want.space))?.is_empty())
+    }
+    /// What came of a file that was not fetched to its end is kept as long as something shows it.
+    fn given_up(&self, want: &Want) {
+        if matches!(self.is_shown(want), Ok(false))
+            && let Err(error) = self.blobs.give_up(&want.space, &want.blob)
+        {
+            tracing::warn!(%error, blob = %want.blob.short(), "what came of a file is still there");
+        }
     }
 
     /// Notes that a device's school holds a file.
@@ -116,6 +128,10 @@ impl Desk {
     }
 
     fn damaged(&mut self, blob: BlobId) {
+        // It may have been added or fetched again since.
+        if self.blobs.open(&blob).is_ok() {
+            return;
+        }
         let spaces: Vec<SpaceId> = self.replica.spaces().map(|(id, _)| *id).collect();
         for space in spaces {
             let known = self.snapshots.take().and_then(|snapshot| Catalogue(&snapshot).known_blob(&space, &blob));
@@ -135,7 +151,8 @@ impl Desk {
             let here = self.blobs.open(&file.id);
             if !here.is_ok_and(|blob| blob.manifest().length() == file.bytes) {
                 let message = format!("the file {:?} is not held here", file.name);
-                return Err(Failure::new(Code::NotFound, message).hint("share get fetches it from a partner first"));
+                return Err(Failure::new(Code::NotFound, message)
+                    .hint("share get fetches it from a partner; a file of your own is published again"));
             }
         }
         Ok(())
@@ -144,6 +161,9 @@ impl Desk {
     pub(super) fn attach(&mut self, space: SpaceId, fields: &Fields, before: &Fields) -> Result<(), Fault> {
         let before: Vec<BlobId> = files(before).map(|file| file.id).collect();
         for file in files(fields).filter(|file| !before.contains(&file.id)) {
+            if Catalogue(&self.replica.reader()).known_blob(&space, &file.id)?.is_some() {
+                continue;
+            }
             self.replica.know_blob(space, file.id, file.bytes, Known::Attached)?;
         }
         Ok(())

@@ -153,9 +153,21 @@ pub(super) fn adapt(desk: &mut Desk, asked: &str, to: Option<&str>, author: Stri
     })?;
     let mut fields = copy.fields;
     fields.remove("kind");
+    let mut warnings = copy.warnings;
+    for value in fields.values_mut() {
+        if let Value::Blobs(files) = value {
+            // A partner's word that a record has a file does not make it ours to hand on.
+            for file in files.extract_if(.., |file| {
+                !matches!(Catalogue(&snapshot).known_blob(&found.card.space, &file.id), Ok(Some(_)))
+            }) {
+                warnings.push(format!("{:?} is not held here and is left out: share get {asked} first", file.name));
+            }
+        }
+    }
+    fields.retain(|_, value| !value.is_empty());
     let new = NewRecord { kind: found.card.kind.clone(), fields, author, open: None };
     let mut outcome = saving::save_one(desk, to, new)?;
-    outcome.warnings.extend(copy.warnings);
+    outcome.warnings.extend(warnings);
     Ok(Answer::Saved { space: space_name(&desk.replica, to), outcomes: vec![outcome] })
 }
 

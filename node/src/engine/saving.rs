@@ -126,11 +126,18 @@ fn update(desk: &mut Desk, id: RecordId, record: NewRecord) -> Result<Done, NotS
     if newer.is_lt() {
         return Ok(Done::Unchanged);
     }
+    let mut again = said.clone();
+    again.retain(|_, value| matches!(value, Value::Blobs(_)));
+    if desk.are_here(&again, &Fields::new()).is_err() {
+        again.clear();
+    }
     let says = |name: &str, value: &Value| {
         let kept = name == "kind" || (name == "state" && value.as_str() == usual && !newer.is_gt());
         !kept && !value.is_empty() && present.get(name) != Some(value)
     };
     let fields: Fields = said.into_iter().filter(|(name, value)| says(name, value)).collect();
+    // What was lost here and is published again is known again.
+    desk.attach(space, &again, &Fields::new()).map_err(failed)?;
     if fields.is_empty() {
         return Ok(Done::Unchanged);
     }

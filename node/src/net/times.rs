@@ -17,7 +17,8 @@ pub struct Times {
     pub stranger: Duration,
     /// How long who was dialled leaves the opening of streams to who dialled.
     pub courtesy: Duration,
-    /// How long a partner that was asked for chunks of a file may send none of them.
+    /// How long a partner that was asked for chunks of a file may send none of them whole: less than the
+    /// minute in which somebody else takes its place.
     pub chunk: Duration,
     /// The first pause after a failure: the next ones are longer.
     pub pause: Duration,
@@ -32,7 +33,7 @@ impl Default for Times {
             silence: Duration::from_secs(18),
             stranger: Duration::from_secs(10),
             courtesy: Duration::from_millis(500),
-            chunk: Duration::from_secs(20),
+            chunk: Duration::from_secs(45),
             pause: Duration::from_millis(500),
         }
     }

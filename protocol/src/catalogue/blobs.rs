@@ -27,12 +27,23 @@ impl<R: Read> Catalogue<'_, R> {
         self.0.scan(Table::Blobs, &[], &[], &mut |key, value| Ok(visit(id_at(key, 0)?, id_at(key, 1)?, length(value)?)))
     }
     /// Visits the blobs of a space that a record shows and that are not known there, with their lengths as
-    /// the record says them.
-    pub fn wanted_blobs(&self, space: &SpaceId, visit: &mut dyn FnMut(BlobId, u64) -> bool) -> Result<(), Fault> {
+    /// the record says them: from this one on, and then from the first to it.
+    pub fn wanted_blobs(
+        &self,
+        space: &SpaceId,
+        from: &BlobId,
+        visit: &mut dyn FnMut(BlobId, u64) -> bool,
+    ) -> Result<(), Fault> {
+        let (start, mut goes_on) = (blob_key(space, from), true);
+        self.0.scan(Table::Wanted, &space.0, &start, &mut |key, value| {
+            goes_on = visit(id_at(key, 1)?, length(value)?);
+            Ok(goes_on)
+        })?;
+        if !goes_on {
+            return Ok(());
+        }
         self.0.scan(Table::Wanted, &space.0, &[], &mut |key, value| {
-            let blob = id_at(key, 1)?;
-            // What showed it may not show it any more.
-            Ok(self.uses(&blob, Some(space))?.is_empty() || visit(blob, length(value)?))
+            Ok(key < &start[..] && visit(id_at(key, 1)?, length(value)?))
         })
     }
     /// The records that show a blob, of one space or of all.

@@ -111,11 +111,7 @@ impl<S: Store> Replica<S> {
         files: BTreeSet<BlobId>,
     ) -> Result<(), Fault> {
         for blob in files {
-            let prefix = [blob.0, space.0].concat();
-            let is_use = |table: Table, key: &[u8]| table == Table::Uses && key.starts_with(&prefix);
-            let shown_now = self.staged.writes().any(|(table, key, value)| is_use(table, key) && value.is_some());
-            let shown = Catalogue(&self.store).uses(&blob, Some(&space))?;
-            if shown_now || shown.iter().any(|(_, other)| *other != record) {
+            if self.is_shown(&space, &blob, Some(&record))? {
                 continue;
             }
             let key = blob_key(&space, &blob);
@@ -126,6 +122,32 @@ impl<S: Store> Replica<S> {
             self.staged.delete(Table::Wanted, key);
             self.staged.put(Table::Dropped, blob.0, []);
         }
+        Ok(())
+    }
+    /// Whether a record of a space, other than this one, shows a blob; with all that is staged.
+    fn is_shown(&self, space: &SpaceId, blob: &BlobId, except: Option<&RecordId>) -> Result<bool, Fault> {
+        let prefix = [blob.0, space.0].concat();
+        let counts = |record: &[u8]| except.is_none_or(|except| record != except.0);
+        let is_use = |table: Table, key: &[u8]| table == Table::Uses && key.starts_with(&prefix) && counts(&key[64..]);
+        if self.staged.writes().any(|(table, key, value)| value.is_some() && is_use(table, key)) {
+            return Ok(true);
+        }
+        // What a batch takes away is not there any more, though the store still has it.
+        let still = |record: &RecordId| {
+            let key = [&prefix[..], &record.0].concat();
+            counts(&record.0) && self.staged.get(Table::Uses, &key) != Some(None)
+        };
+        Ok(Catalogue(&self.store).uses(blob, Some(space))?.iter().any(|(_, record)| still(record)))
+    }
+    /// Stages that a file which came is not to be kept: nothing shows it any more.
+    pub fn drop_file(&mut self, blob: &BlobId) -> Result<(), Fault> {
+        self.check()?;
+        for space in self.spaces.keys() {
+            if self.reader().get(Table::Blobs, &blob_key(space, blob))?.is_some() {
+                return Ok(());
+            }
+        }
+        self.staged.put(Table::Dropped, blob.0, []);
         Ok(())
     }
     /// Stages that the file of a blob, which no space knew any more, is gone from the disk.
@@ -141,13 +163,19 @@ impl<S: Store> Replica<S> {
             let now: BTreeSet<BlobId> = new.into_iter().flat_map(shown).map(|blob| blob.id).collect();
             for blob in shown(old).filter(|blob| !now.contains(&blob.id)) {
                 self.staged.delete(Table::Uses, use_key(&blob.id, old));
+                if !self.is_shown(&old.space, &blob.id, Some(&old.id))? {
+                    self.staged.delete(Table::Wanted, blob_key(&old.space, &blob.id));
+                }
             }
         }
         for (card, blob) in new.into_iter().flat_map(|card| shown(card).map(move |blob| (card, blob))) {
             self.staged.put(Table::Uses, use_key(&blob.id, card), []);
             let key = blob_key(&card.space, &blob.id);
             if self.reader().get(Table::Blobs, &key)?.is_none() {
-                self.staged.put(Table::Wanted, key, blob.bytes.to_be_bytes());
+                // Of several the least: a record with a wrong length keeps nobody from the file.
+                let before = self.reader().get(Table::Wanted, &key)?.and_then(|value| value.try_into().ok());
+                let least = before.map_or(blob.bytes, |before| u64::from_be_bytes(before).min(blob.bytes));
+                self.staged.put(Table::Wanted, key, least.to_be_bytes());
                 self.notices.insert(Notice::Wanted(card.space));
             }
         }

@@ -9,15 +9,15 @@
 //!                                     receipt, which travels
 //! ```
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::rows::{RecordRow, join_ids, read_entry, read_header};
+use super::rows::{RecordRow, join_ids, read_entry, read_header, unpack};
 use super::{EditFault, Notice, Replica, split_ids};
 use crate::bytes;
 use crate::erasure::held::speaks;
 use crate::erasure::{ErasedBy, Erasure, Receipt};
 use crate::fault::{Blame, Fault};
-use crate::id::{IdPrefix, RecordId, SpaceId, WriterId};
+use crate::id::{BlobId, IdPrefix, RecordId, SpaceId, WriterId};
 use crate::limits;
 use crate::log::{Entry, EntryKind, Header, Payload, SIGNED_HEADER, Verified};
 use crate::planted::{self, Planted};
@@ -290,9 +290,7 @@ impl<S: Store> Replica<S> {
             let mut files = BTreeSet::new();
             for (place, _) in &row.entries {
                 let entry = read_entry(&self.reader(), *place)?;
-                let change = entry.payload().and_then(|payload| payload.read().ok());
-                let change = change.and_then(|(_, change)| Change::read(change).ok());
-                files.extend(change.iter().flat_map(files_named));
+                files.extend(entry.payload().into_iter().flat_map(named));
                 self.staged.delete(Table::Payloads, place.key());
             }
             self.stage_row(id, *record, &row)?;
@@ -325,11 +323,15 @@ impl<S: Store> Replica<S> {
     }
     /// Takes the payloads from what was put aside of these records; says of which there was any.
     fn strip_aside(&mut self, id: SpaceId, records: &BTreeSet<RecordId>) -> Result<BTreeSet<RecordId>, Fault> {
-        let mut rows = Vec::new();
+        let (mut rows, mut files) = (Vec::new(), BTreeMap::<RecordId, BTreeSet<BlobId>>::new());
         let mut note = |key: &[u8], value: &[u8]| -> Result<bool, Fault> {
             let signed = value.get(1..=SIGNED_HEADER).ok_or(Fault::Malformed { what: "entry put aside" })?;
             let entry = Verified::from_own_store(signed, None)?;
-            if records.contains(&entry.header().record) {
+            let record = entry.header().record;
+            if records.contains(&record) {
+                let packed = value.get(1 + SIGNED_HEADER..).filter(|packed| !packed.is_empty());
+                let payload = packed.map(unpack).transpose()?;
+                files.entry(record).or_default().extend(payload.iter().flat_map(named));
                 rows.push((key.to_vec(), entry));
             }
             Ok(true)
@@ -346,6 +348,9 @@ impl<S: Store> Replica<S> {
             if self.reader().get(Table::Aside, &key)?.is_some() {
                 self.stage_aside(&entry, true);
             }
+        }
+        for (record, files) in files {
+            self.drop_files(id, record, files)?;
         }
         Ok(found)
     }
@@ -401,6 +406,12 @@ impl<S: Store> Replica<S> {
         }
         Ok(Wiped::Done(due.len()))
     }
+}
+
+/// The files that the change in a payload names.
+fn named(payload: &Payload) -> Vec<BlobId> {
+    let change = payload.read().ok().and_then(|(_, change)| Change::read(change).ok());
+    change.iter().flat_map(files_named).collect()
 }
 
 /// Reads the erasures and receipts of all spaces of a store.

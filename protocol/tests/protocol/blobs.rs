@@ -32,11 +32,12 @@ fn wanted(school: &School, space: SpaceId) -> Vec<(BlobId, u64)> {
     let mut wanted = Vec::new();
     let catalogue = Catalogue(school.store());
     catalogue
-        .wanted_blobs(&space, &mut |blob, length| {
+        .wanted_blobs(&space, &blob(3), &mut |blob, length| {
             wanted.push((blob, length));
             true
         })
         .unwrap();
+    wanted.sort();
     wanted
 }
 
@@ -64,6 +65,53 @@ fn a_partners_reference_grants_nothing_and_makes_a_file_wanted() {
     hill.forget_blob(space, blob(2)).unwrap();
     hill.flush().unwrap();
     assert_eq!((known(&hill, 2), wanted(&hill, space).len()), (None, 2));
+}
+
+#[test]
+fn a_file_of_several_erased_records_goes_with_the_last_of_them() {
+    let (mut hill, mut brook, space) = pair();
+    let records: Vec<RecordId> = (0..3).map(|_| share_with(&mut brook, space, &[1, 2])).collect();
+    share_with(&mut brook, space, &[2]);
+    brook.know_blob(space, blob(1), 10, Known::Attached).unwrap();
+    brook.know_blob(space, blob(2), 20, Known::Attached).unwrap();
+    brook.flush().unwrap();
+    talk(&mut hill, &mut brook, space);
+    for n in [1, 2] {
+        hill.know_blob(space, blob(n), u64::from(n) * 10, Known::Fetched).unwrap();
+        hill.note_holder(space, blob(n), brook.school()).unwrap();
+    }
+    hill.flush().unwrap();
+    let known = |school: &School, n| Catalogue(school.store()).known_blob(&space, &blob(n)).unwrap().is_some();
+    brook.erase(&records[0], Millis(20)).unwrap();
+    brook.flush().unwrap();
+    assert!(known(&brook, 1) && known(&brook, 2));
+    // The other two in one commit, here and where they come in one message.
+    brook.erase(&records[1], Millis(21)).unwrap();
+    brook.erase(&records[2], Millis(22)).unwrap();
+    brook.flush().unwrap();
+    talk(&mut hill, &mut brook, space);
+    for school in [&hill, &brook] {
+        assert!(!known(school, 1) && known(school, 2), "the one that another record shows stays");
+        assert_eq!(Catalogue(school.store()).dropped_blobs().unwrap(), [blob(1)]);
+        assert_eq!(Catalogue(school.store()).holders(&space, &blob(1)).unwrap(), []);
+    }
+    assert_eq!(wanted(&hill, space), []);
+}
+
+#[test]
+fn a_wrong_length_keeps_nobody_from_a_file() {
+    let (mut hill, mut brook, space) = pair();
+    share_with(&mut brook, space, &[7]);
+    for bytes in [u64::MAX, 1, 4 << 30] {
+        let file = BlobRef { id: blob(7), name: String::new(), bytes, media_type: String::new() };
+        let mut fields = lesson("A claim");
+        fields.insert("attachments".to_owned(), Value::Blobs(vec![file]));
+        let draft = Draft { space, kind: "resource".to_owned(), fields, author: String::new(), open: None };
+        brook.create(&draft, Millis(6)).unwrap();
+    }
+    brook.flush().unwrap();
+    talk(&mut hill, &mut brook, space);
+    assert_eq!(wanted(&hill, space), [(blob(7), 1)], "the least; what it is, its manifest says");
 }
 
 proptest! {

@@ -35,7 +35,12 @@ const TABLE: &[(&str, &str, &str, bool)] = &[
     ("tip", "body week attachments", "draft scheduled published", false),
     ("collection", "body records attachments", "draft published withdrawn", false),
     ("comment", "about body", "posted withdrawn", false),
-    ("tried", "about context what_happened baseline result would_use_again attachments", "draft shared retracted", false),
+    (
+        "tried",
+        "about context what_happened baseline result would_use_again attachments",
+        "draft shared retracted",
+        false,
+    ),
     ("sign-up", "about name role topic minutes", "asked confirmed waiting withdrawn", false),
     ("school", "phase place web_address contact strengths needs addresses body", "", false),
 ];

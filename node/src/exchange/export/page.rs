@@ -352,7 +352,9 @@ fn attachments(files: &Json, export: Option<&Path>, warnings: &mut Vec<String>) 
 fn place(export: &Path, file: &str) -> Option<PathBuf> {
     let under = file.strip_prefix("../").unwrap_or(file).strip_prefix(FILES)?.strip_prefix('/')?;
     let plain = Path::new(under).components().all(|part| matches!(part, Component::Normal(_)));
-    let base = fs::canonicalize(export.join(FILES)).ok()?;
+    // The folder itself, not one that a link of this name leads to.
+    let base = fs::canonicalize(export).ok()?.join(FILES);
+    fs::symlink_metadata(&base).ok().filter(fs::Metadata::is_dir)?;
     let real = fs::canonicalize(base.join(under)).ok()?;
     (plain && real.starts_with(&base)).then_some(real)
 }

@@ -9,10 +9,13 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::trace;
 
 use super::fetch::Event;
-use crate::blobs::Partial;
+use crate::blobs::{Blobs, Partial};
 
 /// Chunks that came and wait to be checked, of all partners.
 const WAITING: usize = 8;
+
+/// After so many chunks it is looked whether there is still room: others write too.
+const ROOM_EVERY: u32 = 32;
 
 /// What comes from a partner.
 pub(super) enum Came {
@@ -27,22 +30,30 @@ pub(super) enum Came {
 /// Starts the thread. It ends once nobody sends any more, and gives back the file, or why it failed.
 pub(super) fn start(
     partial: Partial,
+    blobs: Blobs,
     events: mpsc::UnboundedSender<Event>,
 ) -> (mpsc::Sender<Came>, oneshot::Receiver<io::Result<Partial>>) {
     let (chunks, mut came) = mpsc::channel(WAITING);
     let (result, ended) = oneshot::channel();
     tokio::task::spawn_blocking(move || {
-        let _ = result.send(write(partial, &mut came, &events));
+        let _ = result.send(write(partial, &blobs, &mut came, &events));
     });
     (chunks, ended)
 }
 
 fn write(
     mut partial: Partial,
+    blobs: &Blobs,
     came: &mut mpsc::Receiver<Came>,
     events: &mpsc::UnboundedSender<Event>,
 ) -> io::Result<Partial> {
+    let mut since = 0;
     while let Some(came) = came.blocking_recv() {
+        since += 1;
+        if since == ROOM_EVERY {
+            since = 0;
+            blobs.has_room(0)?;
+        }
         let event = match came {
             Came::Chunk(from, chunk, frame) => Event::Chunk(from, chunk, judge(&mut partial, chunk, &frame)?),
             Came::End(from, fault) => Event::Gone(from, fault),

@@ -23,15 +23,21 @@ use crate::net::frame::PROGRESS;
 /// Partners of which chunks of one file are asked at a time.
 const PROVIDERS: usize = 4;
 
+/// How often one partner is asked for one file before the fetch is begun anew: it may be started again twice.
+const ASKS: u32 = 3;
+
 /// Why a file was not fetched.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::net) enum NotFetched {
     /// No partner that is reached has it.
     #[error("no partner that can be reached has it")]
     Nobody,
-    /// It is longer or shorter than the record says.
-    #[error("it is not as long as the record says")]
-    OtherLength,
+    /// It is longer than what is fetched without being asked for.
+    #[error("it is longer than its record says")]
+    TooLarge,
+    /// Nothing shows it any more.
+    #[error("no record shows it any more")]
+    Gone,
     /// It cannot be written.
     #[error("it cannot be stored: {0}")]
     Disk(#[from] io::Error),
@@ -65,36 +71,50 @@ struct Fetching<'a> {
     partners: BTreeMap<DeviceId, Partner>,
     /// Connections on which it was asked for.
     tried: BTreeSet<ConnectionId>,
+    /// How often each partner was asked: one that comes and goes is not asked for ever.
+    asks: BTreeMap<DeviceId, u32>,
     /// Who gave some of it.
     holders: BTreeSet<DeviceId>,
     events: mpsc::UnboundedSender<Event>,
     manifest: Option<Manifest>,
 }
 
-/// Fetches a file; durable, and known to the engine, when this returns.
-pub(super) async fn fetch(shared: &Arc<Shared>, want: Want, progress: &Progress) -> Result<(), NotFetched> {
+/// Fetches a file of at most so many bytes; durable, and known to the engine, when this returns.
+pub(super) async fn fetch(
+    shared: &Arc<Shared>,
+    mut want: Want,
+    most: u64,
+    progress: &Progress,
+) -> Result<(), NotFetched> {
+    if !shared.roster.lines().iter().any(|line| shared.roster.shares(&line.device, &want.space)) {
+        return Err(NotFetched::Nobody);
+    }
     let (events, mut heard) = mpsc::unbounded_channel();
     let blobs = shared.engine.blobs().clone();
-    let begun = spawn_blocking(move || blobs.begun(&want.blob)).await.ok().flatten();
+    let begun = spawn_blocking(move || blobs.begun(&want.space, &want.blob)).await.ok().flatten();
     let mut fetching = Fetching {
         shared,
         want,
         tasks: JoinSet::new(),
         partners: BTreeMap::new(),
         tried: BTreeSet::new(),
+        asks: BTreeMap::new(),
         holders: BTreeSet::new(),
         events: events.clone(),
         manifest: begun,
     };
     let manifest = fetching.manifest(&mut heard).await?;
-    if manifest.length() != want.bytes {
-        return Err(NotFetched::OtherLength);
+    // The id is that of the manifest: what a record says of the length is a hint.
+    want.bytes = manifest.length();
+    fetching.want = want;
+    if want.bytes > most {
+        return Err(NotFetched::TooLarge);
     }
     let blobs = shared.engine.blobs().clone();
     let begun = manifest.clone();
-    let partial = spawn_blocking(move || blobs.partial(begun)).await.map_err(io::Error::other)??;
+    let partial = spawn_blocking(move || blobs.partial(&want.space, begun)).await.map_err(io::Error::other)??;
     let transfer = Transfer::new(manifest.count(), partial.held().clone(), millis(shared.times.chunk));
-    let (chunks, written) = disk::start(partial, events);
+    let (chunks, written) = disk::start(partial, shared.engine.blobs().clone(), events);
     let fetched = fetching.run(transfer, &mut heard, &chunks, progress).await;
     if fetched.is_ok() {
         let _ = chunks.send(Came::All).await;
@@ -102,7 +122,12 @@ pub(super) async fn fetch(shared: &Arc<Shared>, want: Want, progress: &Progress)
     drop(chunks);
     let holders: Vec<DeviceId> = std::mem::take(&mut fetching.holders).into_iter().collect();
     fetching.close(fetched.is_ok()).await;
-    let partial = written.await.map_err(|_| NotFetched::Stopped)??;
+    let written = written.await.map_err(|_| NotFetched::Stopped)?;
+    if fetched.is_err() || written.is_err() {
+        // Where nothing shows it any more, what came of it goes.
+        shared.engine.send(Command::Blob(BlobCommand::GivenUp(want))).await;
+    }
+    let partial = written?;
     fetched?;
     let blobs = shared.engine.blobs().clone();
     spawn_blocking(move || blobs.finish(partial)).await.map_err(io::Error::other)??;
@@ -112,6 +137,7 @@ pub(super) async fn fetch(shared: &Arc<Shared>, want: Want, progress: &Progress)
             info!(blob = %want.blob.short(), bytes = want.bytes, "a file was fetched");
             Ok(())
         }
+        Some(Err(Fault::Blob(_))) => Err(NotFetched::Gone),
         Some(Err(_)) | None => Err(NotFetched::Stopped),
     }
 }
@@ -126,10 +152,12 @@ impl Fetching<'_> {
         for line in self.shared.roster.lines() {
             let belongs = self.shared.roster.shares(&line.device, &self.want.space);
             let asked = self.tried.contains(&line.id) || self.partners.contains_key(&line.device);
-            if !belongs || asked || self.partners.len() >= PROVIDERS {
+            let asks = self.asks.get(&line.device).copied().unwrap_or(0);
+            if !belongs || asked || asks >= ASKS || self.partners.len() >= PROVIDERS {
                 continue;
             }
             self.tried.insert(line.id);
+            self.asks.insert(line.device, asks + 1);
             let ask = Ask { space: self.want.space, blob: self.want.blob, manifest: self.manifest.is_none() };
             let (tell, told) = mpsc::unbounded_channel();
             let device = line.device;
@@ -171,6 +199,7 @@ impl Fetching<'_> {
     async fn gone(&mut self, device: DeviceId, fault: Option<Fault>) {
         self.partners.remove(&device);
         if let Some(fault) = fault {
+            self.asks.insert(device, ASKS);
             self.holders.remove(&device);
             self.shared.refused(device, fault.to_string()).await;
         }
@@ -268,6 +297,8 @@ impl Fetching<'_> {
     async fn dropped(&mut self, device: DeviceId, why: Dropped) {
         warn!(device = %device.short(), blob = %self.want.blob.short(), ?why, "nothing more of this file is asked of it");
         self.end(device);
+        // Not on another connection either.
+        self.asks.insert(device, ASKS);
         if matches!(why, Dropped::Wrong | Dropped::Unasked) {
             self.holders.remove(&device);
             self.shared.refused(device, Fault::Blob(self.want.blob).to_string()).await;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use staffroom_protocol::id::BlobId;
 use staffroom_protocol::replica::Notice;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{mpsc, oneshot};
@@ -34,8 +35,8 @@ type Done = (Want, Result<(), NotFetched>);
 
 #[derive(Default)]
 struct Plan {
-    /// Those that are being fetched, with who waits for them.
-    running: BTreeMap<Want, Vec<oneshot::Sender<Result<(), NotFetched>>>>,
+    /// Those that are being fetched, one fetch for each file, with who waits for them.
+    running: BTreeMap<BlobId, (Want, Vec<oneshot::Sender<Result<(), NotFetched>>>)>,
     /// Those that somebody waits for, in turn.
     asked: Vec<Fetch>,
     /// Those that were not to be had, until they are tried again.
@@ -82,29 +83,33 @@ impl Plan {
     /// Starts what is due.
     async fn start(&mut self, shared: &Arc<Shared>, done: &mpsc::UnboundedSender<Done>) {
         for Fetch { want, answer } in std::mem::take(&mut self.asked) {
-            // Somebody waits: it is not held up by the others.
-            let fetched = self.running.contains_key(&want);
-            self.running.entry(want).or_default().push(answer);
-            if !fetched {
-                begin(shared, want, done);
+            match self.running.get_mut(&want.blob) {
+                // Somebody waits: it is not held up by the others.
+                None => {
+                    self.running.insert(want.blob, (want, vec![answer]));
+                    begin(shared, want, u64::MAX, done);
+                }
+                Some((running, answers)) if running.space == want.space => answers.push(answer),
+                // The same file for another space: after this one.
+                Some(_) => self.asked.push(Fetch { want, answer }),
             }
         }
         if self.running.len() >= FETCHES {
             return;
         }
         let wanted = shared.engine.query(|answer| Command::Blob(BlobCommand::Wanted(answer))).await.unwrap_or_default();
-        self.pauses.retain(|want, _| wanted.contains(want));
-        for want in wanted {
+        for (want, most) in wanted {
             let waits = self.pauses.get(&want).is_some_and(|pause| !pause.is_over());
-            if self.running.len() < FETCHES && !waits && !self.running.contains_key(&want) {
-                self.running.insert(want, Vec::new());
-                begin(shared, want, done);
+            if self.running.len() < FETCHES && !waits && !self.running.contains_key(&want.blob) {
+                self.running.insert(want.blob, (want, Vec::new()));
+                begin(shared, want, most, done);
             }
         }
+        self.pauses.retain(|_, pause| !pause.is_over());
     }
 
     fn finish(&mut self, shared: &Shared, want: Want, result: Result<(), NotFetched>) {
-        let waiting = self.running.remove(&want).unwrap_or_default();
+        let waiting = self.running.remove(&want.blob).map(|(_, waiting)| waiting).unwrap_or_default();
         match &result {
             Ok(()) => drop(self.pauses.remove(&want)),
             Err(why) => {
@@ -127,11 +132,11 @@ impl Plan {
     }
 }
 
-fn begin(shared: &Arc<Shared>, want: Want, done: &mpsc::UnboundedSender<Done>) {
+fn begin(shared: &Arc<Shared>, want: Want, most: u64, done: &mpsc::UnboundedSender<Done>) {
     let (shared, done) = (shared.clone(), done.clone());
     tokio::spawn(async move {
         let result = tokio::select! {
-            result = fetch(&shared, want, &shared.fetching) => result,
+            result = fetch(&shared, want, most, &shared.fetching) => result,
             () = shared.stopped() => Err(NotFetched::Stopped),
         };
         shared.fetching.remove(&want.blob);

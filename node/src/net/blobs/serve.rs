@@ -1,8 +1,8 @@
 //! Giving partners the files that we know in a space that they belong to.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::io::AsyncReadExt as _;
 use libp2p::swarm::Stream;
@@ -20,6 +20,10 @@ use crate::net::roster::Line;
 
 /// Files that one device is given at a time.
 const STREAMS: usize = 12;
+/// Streams that files are given on, to all devices together: each has a thread and an open file.
+const ALL_STREAMS: usize = 96;
+/// How long a stream may be open without a question.
+const IDLE: Duration = Duration::from_mins(1);
 /// Chunks that were read and wait to be sent, for each stream.
 const AHEAD: usize = 3;
 
@@ -28,6 +32,9 @@ pub(in crate::net) type Served = BTreeMap<DeviceId, Arc<Semaphore>>;
 
 /// A place for one more stream of a device, if it has not too many.
 pub(in crate::net) fn served(all: &mut Served, device: DeviceId) -> Option<OwnedSemaphorePermit> {
+    if all.values().map(|streams| STREAMS - streams.available_permits()).sum::<usize>() >= ALL_STREAMS {
+        return None;
+    }
     let streams = all.entry(device).or_insert_with(|| Arc::new(Semaphore::new(STREAMS)));
     streams.clone().try_acquire_owned().ok()
 }
@@ -58,12 +65,12 @@ async fn serve(shared: &Shared, line: &Line, mut stream: Stream) -> Result<(), N
     frame::flush(&mut stream).await?;
     let (mut from, mut to) = stream.split();
     let (questions, asked) = mpsc::channel::<Get>(AHEAD);
-    let (frames, mut ready) = mpsc::channel(AHEAD);
+    let (frames, ready) = mpsc::channel(AHEAD);
     // Ends when either channel does.
     let reading = spawn_blocking(move || read_ahead(&blob, asked, &frames));
     let hearing = async {
         let mut seen = Chunks::default();
-        while let Ok(get) = frame::read(&mut from, line, Get::SIZE).await {
+        while let Ok(get) = frame::read_within(&mut from, line, Get::SIZE, IDLE).await {
             let get = Get::parse(&get).map_err(NoFrame::Fault)?;
             if !may(shared, line, &ask).await {
                 break;
@@ -79,6 +86,8 @@ async fn serve(shared: &Shared, line: &Line, mut stream: Stream) -> Result<(), N
         Ok::<bool, NoFrame>(seen.len() == count)
     };
     let saying = async {
+        // Gone with this future, so that whoever reads ahead for it ends.
+        let mut ready = ready;
         while let Some(chunk) = ready.recv().await {
             frame::write(&mut to, &chunk_frame(chunk.as_deref())).await?;
             if ready.is_empty() {
@@ -87,10 +96,22 @@ async fn serve(shared: &Shared, line: &Line, mut stream: Stream) -> Result<(), N
         }
         frame::close(&mut to).await
     };
-    let (all, said) = tokio::join!(hearing, saying);
-    if reading.await.is_ok_and(|read| read.is_err()) {
+    let (mut hearing, mut saying) = (Box::pin(hearing), Box::pin(saying));
+    // Who does not read is not waited for; who asks no more gets what it asked for.
+    let ended = tokio::select! {
+        all = &mut hearing => {
+            drop(hearing);
+            (all, saying.await)
+        }
+        said = &mut saying => {
+            drop((hearing, saying));
+            (Ok(false), said)
+        }
+    };
+    let damaged = matches!(reading.await, Ok(Err(NotRead::Damaged(_))));
+    if damaged {
         set_aside(shared, &ask).await;
-    } else if all? && said.is_ok() {
+    } else if ended.0? && ended.1.is_ok() {
         shared.engine.send(Command::Blob(BlobCommand::Served(ask.space, ask.blob, line.device))).await;
     }
     Ok(())
@@ -149,8 +170,8 @@ async fn set_aside(shared: &Shared, ask: &Ask) {
     let (blobs, id) = (shared.engine.blobs().clone(), ask.blob);
     let moved = spawn_blocking(move || blobs.set_aside(&id)).await;
     match moved {
-        Ok(Ok(path)) => warn!(blob = %ask.blob.short(), "a damaged file was moved to {}", path.display()),
-        Ok(Err(error)) if error.kind() != io::ErrorKind::NotFound => {
+        Ok(Ok(Some(path))) => warn!(blob = %ask.blob.short(), "a damaged file was moved to {}", path.display()),
+        Ok(Err(error)) => {
             warn!(blob = %ask.blob.short(), %error, "a damaged file cannot be moved aside");
         }
         _ => {}
