@@ -94,7 +94,11 @@ fn unfolding(mebibytes: usize) -> Vec<u8> {
 #[test]
 fn a_file_that_never_ends_is_ended() {
     let ground = Ground::new();
-    assert_eq!(ground.why_not(&forms_in_forms()), "reading it took too long");
+    // Its time on a processor ends, or on a busy machine the patience of who waits: the one is kept, the other not.
+    match ground.text(&forms_in_forms()) {
+        Err(NoAnswer::Nothing(why) | NoAnswer::Failed(why)) => assert_eq!(why, "reading it took too long"),
+        other => panic!("{other:?}"),
+    }
     ground.is_well();
 }
 
