@@ -143,7 +143,7 @@ fn changed_pdfs_are_answered() {
         for _ in 0..=random(4) {
             let at = random(changed.len());
             match random(3) {
-                0 => changed[at] = random(256) as u8,
+                0 => changed[at] = u8::try_from(random(256)).expect("below 256"),
                 1 => drop(changed.drain(at..changed.len().min(at + 1 + random(40)))),
                 _ => {
                     let piece = whole[at.min(whole.len() - 1)..whole.len().min(at + 30)].to_vec();
