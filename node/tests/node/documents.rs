@@ -153,7 +153,9 @@ fn pdf(info: &str, content: &str) -> Vec<u8> {
     }
     let table = out.len();
     out.extend(format!("xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1).bytes());
-    places.iter().for_each(|place| out.extend(format!("{place:010} 00000 n \n").bytes()));
+    for place in places {
+        out.extend(format!("{place:010} 00000 n \n").bytes());
+    }
     out.extend(format!("trailer << /Size 7 /Root 1 0 R /Info 6 0 R >>\nstartxref\n{table}\n%%EOF\n").bytes());
     out
 }
@@ -342,7 +344,7 @@ proptest! {
         let _ = read(&open_document("text", "", &format!("<office:body>{body}")));
         let _ = read(&open_document("presentation", "", &format!("<office:body>{body}")));
         let _ = read(&zipped(&[("_rels/.rels", &main_relations("s.xml")),
-            ("s.xml", &format!("<workbook><sheet name=\"a\" r:id=\"r\"/></workbook>")),
+            ("s.xml", "<workbook><sheet name=\"a\" r:id=\"r\"/></workbook>"),
             ("_rels/s.xml.rels", &relations(&[("r", "worksheet", "t.xml"), ("q", "sharedStrings", "t.xml")])),
             ("t.xml", &body)]));
     }

@@ -10,7 +10,8 @@ use staffroom_node::exchange::photo::{Format, Unclean, clean};
 const SECRET: &[u8] = b"SECRET-53.4808N-2.2426W";
 
 fn picture() -> DynamicImage {
-    let dots = RgbImage::from_fn(67, 41, |x, y| Rgb([(x * 3) as u8, (y * 5) as u8, (x * y % 251) as u8]));
+    let dots =
+        RgbImage::from_fn(67, 41, |x, y| Rgb([x * 3, y * 5, x * y].map(|n| u8::try_from(n % 251).expect("below 251"))));
     DynamicImage::ImageRgb8(dots)
 }
 
@@ -93,14 +94,16 @@ const ICC: &[u8] = b"ICC_PROFILE\0\x01\x01a profile of colours";
 fn jpeg_with(extras: &[Vec<u8>]) -> Vec<u8> {
     let plain = encoded(ImageFormat::Jpeg);
     let mut bytes = plain[..2].to_vec();
-    extras.iter().for_each(|extra| bytes.extend_from_slice(extra));
+    for extra in extras {
+        bytes.extend_from_slice(extra);
+    }
     bytes.extend_from_slice(&plain[2..]);
     bytes.extend_from_slice(b"\0\0\0\x18ftypmp42");
     bytes.extend_from_slice(SECRET);
     bytes
 }
 
-fn chunk(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
+fn chunk(name: &[u8], data: &[u8]) -> Vec<u8> {
     let mut crc = flate2::Crc::new();
     crc.update(name);
     crc.update(data);

@@ -98,8 +98,7 @@ impl Page {
                 if self.cells > 0 { words.space() } else { words.line() }
             }
             Node::Text(text) if self.paragraphs > 0 => words.push(&text),
-            Node::Open("s" | "tab", _) => words.space(),
-            Node::Open("line-break", _) => words.space(),
+            Node::Open("s" | "tab" | "line-break", _) => words.space(),
             Node::Open("table-cell", _) => self.cells += 1,
             Node::Close("table-cell") => {
                 self.cells = self.cells.saturating_sub(1);

@@ -94,7 +94,11 @@ fn unfolding(mebibytes: usize) -> Vec<u8> {
 #[test]
 fn a_file_that_never_ends_is_ended() {
     let ground = Ground::new();
-    assert_eq!(ground.why_not(&forms_in_forms()), "reading it took too long");
+    // Its time on a processor ends, or on a busy machine the patience of who waits: the one is kept, the other not.
+    match ground.text(&forms_in_forms()) {
+        Err(NoAnswer::Nothing(why) | NoAnswer::Failed(why)) => assert_eq!(why, "reading it took too long"),
+        other => panic!("{other:?}"),
+    }
     ground.is_well();
 }
 
@@ -139,7 +143,7 @@ fn changed_pdfs_are_answered() {
         for _ in 0..=random(4) {
             let at = random(changed.len());
             match random(3) {
-                0 => changed[at] = random(256) as u8,
+                0 => changed[at] = u8::try_from(random(256)).expect("below 256"),
                 1 => drop(changed.drain(at..changed.len().min(at + 1 + random(40)))),
                 _ => {
                     let piece = whole[at.min(whole.len() - 1)..whole.len().min(at + 30)].to_vec();

@@ -44,7 +44,7 @@ fn converted(folder: &Path, name: &str, text: &str, to: &str) -> Option<PathBuf>
         .arg(&from)
         .output();
     let Ok(office) = office else {
-        eprintln!("skipped: soffice is not installed");
+        let _ = std::io::Write::write_all(&mut std::io::stderr(), b"skipped: soffice is not installed\n");
         return None;
     };
     let made = from.with_extension(ending);
