@@ -32,7 +32,7 @@ pub use partial::Partial;
 /// What stays free on the disk whatever is fetched, bytes: room for the store to go on.
 const RESERVE: u64 = 256 << 20;
 /// What was left by a process that was killed is removed after so long: nobody writes one file for a day.
-const LEFT_OVER: Duration = Duration::from_secs(24 * 60 * 60);
+const LEFT_OVER: Duration = Duration::from_hours(24);
 
 /// Why a file was not added.
 #[derive(Debug, thiserror::Error)]

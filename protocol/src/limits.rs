@@ -31,6 +31,8 @@ pub const SET_MEMBER: usize = 200;
 pub const BLOBS: usize = 100;
 /// One blob, bytes (§5): an hour of film.
 pub const BLOB: u64 = 4 << 30;
+/// Chunks of the longest blob.
+pub const BLOB_CHUNKS: usize = 16 << 10;
 /// One chunk of a blob, bytes (§5): large enough that its hash costs nothing, small enough to lose.
 pub const CHUNK: usize = 256 << 10;
 /// Keys kept under `extra`, from front matter that no field takes.

@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(Manifest::size(limits::BLOB + 1), None);
         assert!(Manifest::parse(&(limits::BLOB + 1).to_le_bytes()).is_err());
         assert!(Manifest::parse(&u64::MAX.to_le_bytes()).is_err());
-        assert_eq!(Manifest::size(limits::BLOB).unwrap(), (16 << 10) * 32 + 8);
+        assert_eq!(Manifest::size(limits::BLOB).unwrap(), limits::BLOB_CHUNKS * 32 + 8);
         let mut builder = Builder::default();
         builder.push(&[1; 10]).unwrap();
         assert!(builder.push(&[1; 10]).is_err());

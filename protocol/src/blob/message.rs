@@ -46,7 +46,7 @@ pub enum Found {
 
 impl Found {
     /// The most bytes of one.
-    pub const MOST: usize = 1 + (limits::BLOB as usize / limits::CHUNK) * 32 + 8;
+    pub const MOST: usize = 1 + limits::BLOB_CHUNKS * 32 + 8;
 
     /// Its bytes: 0, or 1 and the manifest.
     pub fn to_bytes(&self) -> Vec<u8> {

@@ -143,7 +143,9 @@ impl<P: Ord + Copy> Transfer<P> {
                     !provider.asked.is_empty() && now.since(provider.heard.min(now)) > self.patience
                 };
                 let silent: Vec<P> = self.providers.iter().filter(|(_, p)| is_silent(p)).map(|(p, _)| *p).collect();
-                silent.into_iter().for_each(|partner| self.drop(partner, Dropped::Silent, &mut out));
+                for partner in silent {
+                    self.drop(partner, Dropped::Silent, &mut out);
+                }
             }
         }
         if self.held.len() == self.count {

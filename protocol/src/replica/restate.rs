@@ -174,14 +174,14 @@ impl<S: Store> Replica<S> {
     }
 
     /// What this node put aside of a forked log and the device that wrote it may lack; nothing where all
-    /// of it was sent back before, unless the device has lost that since.
-    pub(crate) fn to_return(&self, id: SpaceId, writer: &WriterId, lost: bool) -> Result<Vec<Verified>, Fault> {
+    /// of it was sent back before.
+    pub(crate) fn to_return(&self, id: SpaceId, writer: &WriterId) -> Result<Vec<Verified>, Fault> {
         let from = self.space(&id)?.fork(writer).map_or(u64::MAX, |fork| fork.place().2);
         let aside = self.aside(id, writer)?.into_iter().map(|(entry, _)| entry);
         let aside: Vec<Verified> =
             aside.filter(|entry| entry.header().seq >= from && entry.payload().is_some()).collect();
         let returned = self.reader().get(Table::Returned, &join_ids(&id.0, &writer.0))?;
-        let all = !lost && returned.is_some_and(|count| count == (aside.len() as u64).to_be_bytes());
+        let all = returned.is_some_and(|count| count == (aside.len() as u64).to_be_bytes());
         Ok(if all { Vec::new() } else { aside })
     }
     /// So many entries of a forked log are at the device that wrote them.

@@ -132,8 +132,6 @@ pub struct Session {
     told_forks: BTreeMap<WriterId, u64>,
     /// Forked logs of the peer's own: how many entries, put aside here, were sent back to it.
     returned: BTreeMap<WriterId, usize>,
-    /// Its store was put back, as far as its frontier shows.
-    peer_lost: bool,
     /// What is still to be sent of them.
     to_return: VecDeque<Entry>,
     credit: u32,
@@ -178,7 +176,6 @@ impl Session {
             told: BTreeMap::new(),
             told_forks: BTreeMap::new(),
             returned: BTreeMap::new(),
-            peer_lost: false,
             to_return: VecDeque::new(),
             credit: 0,
             in_flight: 0,

@@ -294,3 +294,16 @@ proptest! {
         prop_assert_eq!(shown, known);
     }
 }
+
+/// Three times put back to the day before it wrote anything, between partners that were told different
+/// things: what only Hillside was told does not come back the third time. Found by chance; open.
+#[test]
+#[ignore = "open: a word that came back once is lost when the store is put back again before it is told"]
+fn what_came_back_once_comes_back_again() {
+    use Act::{MeetHill, MeetNorth, PartnersMeet, PutBack, Write};
+    let acts = [Write, MeetHill, PutBack, Write, MeetNorth, MeetHill, PutBack, PartnersMeet, MeetHill, PutBack];
+    let (_, known, mut schools, space) = play(&acts, false);
+    end_forks(&mut schools[0], space);
+    settle(&mut schools.each_mut(), space);
+    assert_eq!(distinct(&schools[0], space, &acts), known);
+}

@@ -21,7 +21,7 @@ const FETCHES: usize = 4;
 /// How soon after a record came that shows a file: records come by the thousand.
 const SOON: Duration = Duration::from_millis(100);
 /// At least so often everything is looked at.
-const PLAN: Duration = Duration::from_secs(60);
+const PLAN: Duration = Duration::from_mins(1);
 
 /// A file that somebody waits for.
 pub(in crate::net) struct Fetch {

@@ -184,11 +184,6 @@ impl Session {
                 Log { held: next, sent, claimed: mark.next, disputed: disputed || known_better, shown: known_better },
             );
         }
-        // Of its own logs a device never holds less than we do, unless its store was put back: then it has
-        // lost what we sent back to it before, too.
-        let lost = |writer: &WriterId| logs.get(writer).is_some_and(|log| log.held < ours.next(writer));
-        let enrolled = space.charter().resolved().writers.iter();
-        self.peer_lost |= enrolled.filter(|(_, enrolled)| enrolled.device == self.peer).any(|(writer, _)| lost(writer));
         self.logs = logs;
         // Both hold the same, and yet differ: in what they know to fork.
         if marks == Mark::all(&ours) {

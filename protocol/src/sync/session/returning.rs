@@ -22,7 +22,7 @@ impl Session {
         let logs: Vec<WriterId> =
             space.forks().map(|fork| fork.place().1).filter(|writer| theirs(writer) && new(writer)).collect();
         for writer in logs {
-            let aside = replica.to_return(self.space, &writer, self.peer_lost)?;
+            let aside = replica.to_return(self.space, &writer)?;
             self.returned.insert(writer, aside.len());
             self.to_return.extend(aside.into_iter().map(Verified::into_entry));
         }
