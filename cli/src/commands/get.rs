@@ -205,17 +205,16 @@ fn no_answer(name: &str, why: &NoAnswer) -> Failure {
 
 /// A name that stays in its folder, on any system: a partner may have called a file anything.
 fn harmless_name(name: &str) -> String {
-    let plain: String =
-        one_line(name)
-            .chars()
-            .map(|c| {
-                if c.is_control() || matches!(c, '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|') {
-                    '_'
-                } else {
-                    c
-                }
-            })
-            .collect();
+    let plain: String = one_line(name)
+        .chars()
+        .map(|c| {
+            if c.is_control() || matches!(c, '\u{fffd}' | '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|') {
+                '_'
+            } else {
+                c
+            }
+        })
+        .collect();
     let plain = plain.trim().trim_start_matches(['.', '-']).trim_end_matches(['.', ' ']).to_owned();
     let plain = if plain.is_empty() { "file".to_owned() } else { plain };
     if plain.len() <= LONGEST_NAME {
@@ -243,7 +242,7 @@ mod tests {
             ("", "file"),
             (".bashrc", "bashrc"),
             ("-rf", "rf"),
-            ("a\nb\u{202e}fdp.exe", "a bfdp.exe"),
+            ("a\nb\u{202e}fdp.exe", "a b_fdp.exe"),
             ("C:\\x", "C__x"),
         ] {
             assert_eq!(harmless_name(name), harmless, "{name:?}");

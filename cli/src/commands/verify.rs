@@ -30,12 +30,11 @@ impl Verify {
             let healed = if fault.healed { " (put right)" } else { "" };
             out.say(&format!("{}: {}{healed}", one_line(&fault.place), one_line(&fault.what)))?;
         }
-        let checked = format!(
-            "{} of {} and {} checked",
-            some(found.entries, "entry", "entries"),
-            some(found.records, "record", "records"),
-            some(found.blobs, "file", "files")
-        );
+        let mut what = some(found.records, "record", "records");
+        if found.blobs > 0 {
+            what = format!("{what} and {}", some(found.blobs, "file", "files"));
+        }
+        let checked = format!("{} of {what} checked", some(found.entries, "entry", "entries"));
         let remaining = found.faults.iter().filter(|fault| !fault.healed).count();
         if remaining == 0 {
             return out.remark(&format!("{checked}: all sound"));
