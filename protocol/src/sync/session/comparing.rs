@@ -133,10 +133,6 @@ impl Session {
         if self.charter_sent && self.charter_heard && !self.said_marks && !self.knows_erasures() {
             self.say_marks(replica, out)?;
         }
-        // How far each log is held is told at once, as it was before the charter grew: entries wait.
-        if self.charter_sent && self.charter_heard && !self.said_frontier {
-            self.say_frontier(replica, out)?;
-        }
         Ok(())
     }
 
