@@ -19,7 +19,7 @@ use staffroom_protocol::replica::Local;
 use staffroom_protocol::store::{Batch, Read as _, Store as _, Table};
 
 use crate::api::{BackedUp, Code, Failure};
-use crate::blobs::Blobs;
+use crate::blobs::{self, Blobs};
 use crate::home::{Home, random};
 use crate::store::{RedbStore, Snapshot};
 
@@ -43,11 +43,8 @@ pub(crate) fn write(snapshot: &Snapshot, blobs: &Blobs, path: &Path) -> Result<B
     let part = part(path);
     let _ = fs::remove_file(&part);
     let copied = snapshot.copy_to(&part, kept()).and_then(|mut to| copy_files(snapshot, blobs, &mut to));
-    let copied = copied.and_then(|files| {
-        let file = fs::File::open(&part).map_err(|error| Fault::Store(error.to_string()))?;
-        let named = file.sync_all().and_then(|()| fs::rename(&part, path));
-        named.map_err(|error| Fault::Store(error.to_string())).map(|()| files)
-    });
+    let copied =
+        copied.and_then(|files| name(&part, path).map_err(|error| Fault::Store(error.to_string())).map(|()| files));
     let (files, missing) = copied.map_err(|fault| {
         let _ = fs::remove_file(&part);
         Failure::new(Code::Failed, format!("no backup was made in {}: {fault}", path.display()))
@@ -134,6 +131,14 @@ fn restore_files(backup: &Snapshot, blobs: &Blobs) -> Result<(u64, Vec<BlobId>),
         }
     }
     Ok((restored, missing))
+}
+
+/// Gives a backup that is written its name, durable when this returns; where that fails, nothing has it.
+fn name(part: &Path, path: &Path) -> io::Result<()> {
+    fs::File::open(part)?.sync_all()?;
+    fs::rename(part, path)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    blobs::sync_folder(folder).inspect_err(|_| drop(fs::remove_file(path)))
 }
 
 fn part(path: &Path) -> PathBuf {

@@ -15,7 +15,7 @@ mod partial;
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek as _, SeekFrom};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -30,6 +30,9 @@ pub use partial::Partial;
 const RESERVE: u64 = 256 << 20;
 /// What was left by a process that was killed is removed after so long: nobody writes one file for a day.
 const LEFT_OVER: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What the system counts a file's room in, bytes.
+const BLOCK: u64 = 512;
 
 /// Why a file was not added.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +76,7 @@ impl Blobs {
         }
         let manifest = copy(&mut file, io::sink(), &mut |_| {})?;
         if self.open(&manifest.id()).is_ok() {
+            self.keep_name(&self.path(&manifest.id())).map_err(NotAdded::NotStored)?;
             progress(manifest.length());
             return Ok(manifest);
         }
@@ -86,9 +90,12 @@ impl Blobs {
     }
     /// Takes up, or begins, a blob that is being fetched.
     pub fn partial(&self, manifest: Manifest) -> io::Result<Partial> {
-        self.has_room(manifest.length())?;
+        let path = self.part(&manifest.id());
+        // What is here of it takes no further room.
+        let here = fs::metadata(&path).map_or(0, |part| part.blocks().saturating_mul(BLOCK));
+        self.has_room(manifest.length().saturating_sub(here))?;
         self.make_folder(&self.incoming())?;
-        Partial::open(self.part(&manifest.id()), manifest)
+        Partial::open(path, manifest)
     }
     /// The manifest of a blob whose fetch was broken off, if it was begun.
     pub fn begun(&self, id: &BlobId) -> Option<Manifest> {
@@ -105,10 +112,14 @@ impl Blobs {
     /// Removes a blob and what was fetched of it; durable when this returns.
     pub fn remove(&self, id: &BlobId) -> io::Result<()> {
         for path in [self.path(id), self.part(id), self.0.join("damaged").join(id.to_string())] {
-            match fs::remove_file(&path) {
-                Ok(()) => sync_folder(path.parent().unwrap_or(&self.0))?,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
+            let removed = match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                // Where it is gone already, an earlier call may have failed behind the removal.
+                _ => sync_folder(path.parent().unwrap_or(&self.0)),
+            };
+            match removed {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
             }
         }
         Ok(())
@@ -189,15 +200,21 @@ impl Blobs {
         if Blob::open(&to, &manifest.id()).is_ok() {
             // It came twice: the one with a name stays.
             new.keep = false;
-            return Ok(());
+            return self.keep_name(&to);
         }
         partial::write_manifest(&new.file, manifest)?;
-        new.file.sync_all()?;
+        // After a sync that failed nobody knows what the disk has of a file, whatever reading it gives.
+        new.file.sync_all().inspect_err(|_| new.keep = false)?;
         let folder = to.parent().unwrap_or(&self.0);
         self.make_folder(folder)?;
         fs::rename(&new.path, &to)?;
         new.keep = true;
-        sync_folder(folder)
+        // What has a name counts as durable: where that is not so, it loses it again.
+        self.keep_name(&to).inspect_err(|_| drop(fs::remove_file(&to)))
+    }
+    /// Makes the name of a file durable; who gave it may have been killed before that.
+    fn keep_name(&self, named: &Path) -> io::Result<()> {
+        sync_folder(named.parent().unwrap_or(&self.0))
     }
 }
 
@@ -238,7 +255,7 @@ pub(crate) fn free_space(place: &Path) -> io::Result<u64> {
     Ok(about.f_bavail.saturating_mul(about.f_frsize))
 }
 
-fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 

@@ -139,8 +139,10 @@ fn copy(context: &Context, file: &FileInfo, place: &Path, progress: &mut dyn FnM
     let cannot = |why: String, code| Failure::new(code, format!("{}: {why}", one_line(&file.file.name)));
     let blob = context.home.blobs().open(&file.file.id);
     let copied = blob.and_then(|blob| {
-        let mut to = OpenOptions::new().write(true).create_new(true).open(place)?;
-        blob.copy_to(&mut to, progress).and_then(|()| Ok(to.sync_all()?)).inspect_err(|_| drop(fs::remove_file(place)))
+        let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let to = OpenOptions::new().write(true).create_new(true).open(place)?;
+        let durable = || to.sync_all().and_then(|()| fs::File::open(folder)?.sync_all());
+        blob.copy_to(&mut &to, progress).and_then(|()| Ok(durable()?)).inspect_err(|_| drop(fs::remove_file(place)))
     });
     copied.map_err(|why| {
         let code = if matches!(why, NotRead::Damaged(_)) { Code::Damaged } else { Code::Failed };

@@ -1,0 +1,413 @@
+//! A failing disk is never answered with "saved": the k-th system call of each kind fails, for every k
+//! (6-promises, rule 1).
+//!
+//! Each run starts from the same home. Afterwards the home is opened again without faults: what was told
+//! to be saved is there, all of it is sound, and the same command succeeds. By default only a few k of
+//! each kind are tried, the first, the last and some between, by a stride; `STAFFROOM_FAULTS=all` tries
+//! every one, until a run is without a fault.
+
+mod full;
+mod serving;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use serde_json::Value;
+use staffroom_tests::faults::{Fault, Saved, calls, log_in, may_trace};
+use staffroom_tests::processes::{Serving, hold_the_same, json, run, share};
+
+use super::backups::restore;
+use super::files::noise;
+use super::{lessons_file, set_up, ticket};
+
+/// The calls that change a disk, each with the errors that it may give. Nothing here maps a file.
+const CALLS: [(&str, &[&str]); 8] = [
+    ("pwrite64", &["EIO", "ENOSPC"]),
+    ("write", &["EIO", "ENOSPC"]),
+    ("fdatasync", &["EIO"]),
+    ("fsync", &["EIO"]),
+    ("ftruncate", &["EIO", "ENOSPC"]),
+    ("rename", &["EIO", "ENOSPC"]),
+    ("openat", &["EIO", "ENOSPC"]),
+    ("mkdir", &["ENOSPC"]),
+];
+/// How many k of each kind of call are tried by default.
+const TRIED: usize = 3;
+
+/// Whether every k is tried.
+fn all() -> bool {
+    std::env::var("STAFFROOM_FAULTS").is_ok_and(|asked| asked == "all")
+}
+
+/// The k that are tried where the longest thread makes so many calls: the first, the last, and some between.
+fn strides(most: usize) -> Vec<usize> {
+    (1..=most).step_by((most / TRIED).max(1)).chain([most]).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// Something that is done to a home, over and over.
+struct Work<'a> {
+    name: &'static str,
+    home: PathBuf,
+    args: Vec<String>,
+    /// Files that it makes outside of the home.
+    makes: Vec<PathBuf>,
+    /// Checks that what was acknowledged is there: its lines of output, and whether it succeeded.
+    acknowledged: Box<dyn Fn(&[Value], bool) + 'a>,
+    /// Whether doing it once more is refused, once it was done.
+    only_once: bool,
+}
+
+/// What the runs of one kind of call came to.
+#[derive(Debug, Default)]
+struct Counts {
+    runs: usize,
+    failed: usize,
+    stopped: usize,
+    went_on: usize,
+    elsewhere: usize,
+    /// Which calls failed: thread, number.
+    hit: BTreeSet<(usize, usize)>,
+    /// How many there are in a run without a fault.
+    calls: usize,
+}
+
+fn lines(output: &Output) -> Vec<Value> {
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+impl Work<'_> {
+    fn sweep(&self, folder: &Path) {
+        let saved = Saved::of(&self.home);
+        let (mut runs, mut failed) = (0, 0);
+        for (call, errors) in CALLS {
+            for &error in errors {
+                let counts = self.sweep_call(folder, &saved, Fault { call, error, at: None });
+                if counts.runs > 0 {
+                    println!("{}, {call} {error}: {}", self.name, counts.tell());
+                }
+                (runs, failed) = (runs + counts.runs, failed + counts.failed);
+            }
+        }
+        assert!(failed > 0, "{}: no call failed in {runs} runs", self.name);
+        println!("{}: {runs} runs, {failed} calls failed, 0 false acknowledgements", self.name);
+    }
+
+    fn sweep_call(&self, folder: &Path, saved: &Saved, fault: Fault) -> Counts {
+        let log = log_in(folder);
+        self.begin(saved);
+        let clean = self.run(&fault, &log);
+        let of_files: Vec<_> = calls(&log).into_iter().filter(|call| call.is_of_a_file() && call.changes()).collect();
+        assert!(clean.status.success(), "{}: {}", self.name, String::from_utf8_lossy(&clean.stderr));
+        let numbers: BTreeSet<usize> = of_files.iter().map(|call| call.number).collect();
+        let mut counts = Counts { calls: of_files.len(), ..Counts::default() };
+        let Some(most) = numbers.last().copied() else { return counts };
+        let numbers: Vec<usize> = numbers.into_iter().collect();
+        let tried = if all() { (1..=numbers.len()).collect() } else { strides(numbers.len()) };
+        for at in tried.into_iter().map(|nth| numbers[nth - 1]) {
+            self.once(folder, saved, Fault { at: Some(at), ..fault }, &mut counts);
+        }
+        // Threads may share their work otherwise than in the first run: on, until nothing failed any more.
+        let mut at = most + 1;
+        while all() && self.once(folder, saved, Fault { at: Some(at), ..fault }, &mut counts) {
+            at += 1;
+        }
+        counts
+    }
+
+    /// One run with a fault, and everything that has to hold then. Whether a call failed.
+    fn once(&self, folder: &Path, saved: &Saved, fault: Fault, counts: &mut Counts) -> bool {
+        let log = log_in(folder);
+        self.begin(saved);
+        let output = self.run(&fault, &log);
+        let hit: Vec<_> = calls(&log).into_iter().filter(|call| call.failed).collect();
+        counts.runs += 1;
+        counts.failed += hit.len();
+        counts.hit.extend(hit.iter().map(|call| (call.thread, call.number)));
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let what = format!("{} with {fault:?} at {hit:#?}\nended with {}: {stderr}", self.name, output.status);
+        let succeeded = output.status.success();
+        let told = lines(&output);
+        if hit.iter().all(|call| call.is_of_a_file()) {
+            let code = output.status.code();
+            assert!(code.is_some_and(|code| code <= 8), "{what}");
+            assert!(!stderr.contains("panicked at"), "{what}");
+            let says_why = stderr.contains("\"error\"") || told.iter().any(|line| line["outcome"] == "refused");
+            assert!(succeeded || says_why || hit.iter().any(|call| call.is_output(2)), "no reason: {what}");
+            assert!(!succeeded || !hit.iter().any(|call| call.is_output(1)), "what was not told is no success: {what}");
+        } else {
+            counts.elsewhere += 1;
+        }
+        *(if succeeded { &mut counts.went_on } else { &mut counts.stopped }) += 1;
+        (self.acknowledged)(&told, succeeded);
+        assert_eq!(json(&self.home, &["verify"])["faults"], serde_json::json!([]), "{what}");
+        let args: Vec<&str> = self.args.iter().map(String::as_str).collect();
+        if !(succeeded && self.only_once) {
+            if !succeeded {
+                self.unmake();
+            }
+            let again = share(&self.home).arg("--json").args(&args).output().expect("share starts");
+            assert!(again.status.success(), "again: {}\nafter {what}", String::from_utf8_lossy(&again.stderr));
+            (self.acknowledged)(&lines(&again), true);
+        }
+        !hit.is_empty()
+    }
+
+    fn begin(&self, saved: &Saved) {
+        saved.put_back();
+        self.unmake();
+    }
+    fn unmake(&self) {
+        for path in &self.makes {
+            let _ = fs::remove_file(path);
+        }
+    }
+    fn run(&self, fault: &Fault, log: &Path) -> Output {
+        let mut command = share(&self.home);
+        command.arg("--json").args(&self.args);
+        fault.around(&command, log).output().expect("strace starts")
+    }
+}
+
+impl Counts {
+    fn tell(&self) -> String {
+        let Self { runs, failed, stopped, went_on, elsewhere, hit, calls } = self;
+        format!(
+            "{runs} runs, {failed} calls failed, {} different of {calls}; {stopped} stopped with an error, \
+             {went_on} succeeded, {elsewhere} beside the disk; 0 false acknowledgements",
+            hit.len()
+        )
+    }
+}
+
+fn text(path: &Path) -> String {
+    path.to_str().expect("UTF-8").to_owned()
+}
+fn titles(home: &Path) -> BTreeMap<String, String> {
+    let list = json(home, &["list"]);
+    let of = |record: &Value| (record["id"].as_str().unwrap_or_default().to_owned(), record["title"].to_string());
+    list.as_array().expect("a list").iter().map(of).collect()
+}
+/// Whether the ids in lines of output are listed.
+fn are_listed(home: &Path, told: &[Value]) {
+    let listed = titles(home);
+    for line in told.iter().filter(|line| line["outcome"] == "created" || line["outcome"] == "updated") {
+        let id = line["id"].as_str().expect("an id");
+        assert!(listed.contains_key(id), "acknowledged, and lost: {line}");
+    }
+}
+/// Whether a home gives these bytes for the file of a record.
+fn gives(home: &Path, id: &str, bytes: &[u8], folder: &Path) {
+    let to = folder.join("given");
+    let _ = fs::remove_file(&to);
+    let got = run(home, &["get", id, "--to", &text(&to)]);
+    assert!(got.status.success(), "{}", String::from_utf8_lossy(&got.stderr));
+    assert!(fs::read(&to).expect("given") == bytes, "other bytes");
+}
+
+/// Whether this machine can do it; says so where it cannot.
+fn can(test: &str) -> bool {
+    let can = may_trace();
+    if !can {
+        println!("skipped: {test} needs strace");
+    }
+    can
+}
+
+#[test]
+fn publishing_on_a_failing_disk_is_never_answered_with_saved() {
+    if !can("publishing_on_a_failing_disk_is_never_answered_with_saved") {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let home = folder.path().join("hillside");
+    set_up(&home, "Hillside Primary");
+    let lessons = folder.path().join("lessons");
+    fs::create_dir(&lessons).expect("a folder");
+    let (sheet, bar) = (noise(1, 300_000), noise(2, 5_000));
+    fs::write(lessons.join("sheet.pdf"), &sheet).expect("written");
+    fs::write(lessons.join("bar.png"), &bar).expect("written");
+    fs::write(lessons.join("page.md"), "# Fractions\n\n![A bar](bar.png)\n").expect("written");
+    let there = |told: &[Value], done: bool| {
+        are_listed(&home, told);
+        for line in told.iter().filter(|line| line["id"].is_string()) {
+            let bytes = if line["title"] == "Fractions" { &bar } else { &sheet };
+            gives(&home, line["id"].as_str().expect("an id"), bytes, folder.path());
+        }
+        assert!(!done || titles(&home).len() == 2);
+    };
+    let work = Work {
+        name: "publish",
+        home: home.clone(),
+        args: vec!["publish".to_owned(), text(&lessons)],
+        makes: Vec::new(),
+        acknowledged: Box::new(there),
+        only_once: false,
+    };
+    work.sweep(folder.path());
+}
+
+#[test]
+fn importing_on_a_failing_disk_is_never_answered_with_saved() {
+    if !can("importing_on_a_failing_disk_is_never_answered_with_saved") {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let home = folder.path().join("hillside");
+    set_up(&home, "Hillside Primary");
+    let there = |told: &[Value], done: bool| {
+        are_listed(&home, told);
+        assert!(!done || titles(&home).len() == 5);
+    };
+    let work = Work {
+        name: "import",
+        home: home.clone(),
+        args: vec!["import".to_owned(), lessons_file(folder.path(), 0..5)],
+        makes: Vec::new(),
+        acknowledged: Box::new(there),
+        only_once: false,
+    };
+    work.sweep(folder.path());
+}
+
+/// A home with a record of one file.
+struct Home {
+    path: PathBuf,
+    /// The code on its sheet.
+    code: String,
+    /// The record.
+    id: String,
+    /// The bytes of its file.
+    file: Vec<u8>,
+}
+
+fn with_a_record(folder: &Path) -> Home {
+    let home = folder.join("hillside");
+    let made = json(&home, &["init", "--school", "Hillside Primary"]);
+    let sheet = noise(3, 300_000);
+    let path = folder.join("sheet.pdf");
+    fs::write(&path, &sheet).expect("written");
+    json(&home, &["publish", &text(&path)]);
+    let id = titles(&home).into_keys().next().expect("a record");
+    Home { path: home, code: made["recovery_code"].as_str().expect("a code").to_owned(), id, file: sheet }
+}
+
+#[test]
+fn erasing_on_a_failing_disk_is_never_answered_with_erased() {
+    if !can("erasing_on_a_failing_disk_is_never_answered_with_erased") {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let Home { path: home, id, .. } = with_a_record(folder.path());
+    let gone = |told: &[Value], done: bool| {
+        let acknowledged = done || told.iter().any(|line| line["id"] == id.as_str());
+        assert!(!acknowledged || !titles(&home).contains_key(&id), "acknowledged, and still listed");
+    };
+    let work = Work {
+        name: "erase",
+        home: home.clone(),
+        args: vec!["erase".to_owned(), id.clone(), "--yes".to_owned()],
+        makes: Vec::new(),
+        acknowledged: Box::new(gone),
+        only_once: false,
+    };
+    work.sweep(folder.path());
+}
+
+#[test]
+fn a_backup_on_a_failing_disk_is_whole_or_none() {
+    if !can("a_backup_on_a_failing_disk_is_whole_or_none") {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let Home { path: home, code, id, file: sheet } = with_a_record(folder.path());
+    let file = folder.path().join("monday.backup");
+    let part = folder.path().join("monday.backup.part");
+    let whole = |_: &[Value], done: bool| {
+        assert!(!part.exists(), "a part is left");
+        assert_eq!(file.exists(), done, "a backup that was not acknowledged, or the other way round");
+        if done {
+            let blank = folder.path().join("blank");
+            let _ = fs::remove_dir_all(&blank);
+            let restored = restore(&blank, &file, &code);
+            assert!(restored.status.success(), "{}", String::from_utf8_lossy(&restored.stderr));
+            gives(&blank, &id, &sheet, folder.path());
+        }
+    };
+    let work = Work {
+        name: "backup",
+        home: home.clone(),
+        args: vec!["backup".to_owned(), text(&file)],
+        makes: vec![file.clone()],
+        acknowledged: Box::new(whole),
+        only_once: true,
+    };
+    work.sweep(folder.path());
+}
+
+/// Two schools in step, of which the first runs and has shared more since; the second stands still.
+fn behind(folder: &Path) -> (PathBuf, PathBuf, Serving) {
+    let (hill, brook) = (folder.join("hillside"), folder.join("brook"));
+    set_up(&hill, "Hillside Primary");
+    set_up(&brook, "Brook Lane School");
+    let settings = "listen = [\"/ip4/127.0.0.1/tcp/0\"]\nmdns = false\nfetch = \"opened\"\n";
+    fs::write(brook.join("share.toml"), settings).expect("settings");
+    json(&hill, &["cluster", "create", "The Brook Cluster"]);
+    let node = Serving::start(&hill, &[]);
+    json(&brook, &["join", &ticket(&hill)]);
+    json(&brook, &["sync"]);
+    (hill, brook, node)
+}
+
+#[test]
+fn receiving_on_a_failing_disk_is_never_answered_with_in_step() {
+    if !can("receiving_on_a_failing_disk_is_never_answered_with_in_step") {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let (hill, brook, node) = behind(folder.path());
+    json(&hill, &["import", &lessons_file(folder.path(), 0..5)]);
+    let same = |_: &[Value], done: bool| assert!(!done || hold_the_same(&hill, &brook), "in step, and it is not");
+    let work = Work {
+        name: "sync",
+        home: brook.clone(),
+        args: vec!["sync".to_owned()],
+        makes: Vec::new(),
+        acknowledged: Box::new(same),
+        only_once: false,
+    };
+    work.sweep(folder.path());
+    drop(node);
+}
+
+#[test]
+fn fetching_on_a_failing_disk_gives_a_whole_file_or_none() {
+    if !can("fetching_on_a_failing_disk_gives_a_whole_file_or_none") {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let (hill, brook, node) = behind(folder.path());
+    let sheet = noise(4, 900_000);
+    let path = folder.path().join("sheet.pdf");
+    fs::write(&path, &sheet).expect("written");
+    json(&hill, &["publish", &text(&path)]);
+    json(&brook, &["sync"]);
+    let id = titles(&brook).into_keys().next().expect("a record");
+    let to = folder.path().join("got.pdf");
+    let whole = |_: &[Value], done: bool| {
+        assert_eq!(to.exists(), done, "a file that was not acknowledged, or the other way round");
+        assert!(!done || fs::read(&to).expect("got") == sheet, "other bytes");
+    };
+    let work = Work {
+        name: "get",
+        home: brook.clone(),
+        args: vec!["get".to_owned(), id, "--to".to_owned(), text(&to)],
+        makes: vec![to.clone()],
+        acknowledged: Box::new(whole),
+        only_once: true,
+    };
+    work.sweep(folder.path());
+    drop(node);
+}
