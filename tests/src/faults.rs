@@ -27,32 +27,36 @@ pub struct Fault {
     pub at: Option<usize>,
 }
 
+/// Whose calls count: those on these files alone, or all where none is named.
+pub type Only<'a> = &'a [PathBuf];
+
 impl Fault {
     /// The flags of `strace` for it, with a log.
-    fn flags(&self, log: &Path) -> Vec<String> {
+    fn flags(&self, log: &Path, only: Only<'_>) -> Vec<String> {
         let mut flags = vec!["-y".to_owned(), "-s".to_owned(), "0".to_owned(), "-o".to_owned()];
         flags.push(log.display().to_string());
         flags.extend(["-e".to_owned(), format!("trace={}", self.call)]);
+        flags.extend(only.iter().flat_map(|path| ["-P".to_owned(), path.display().to_string()]));
         if let Some(at) = self.at {
             flags.extend(["-e".to_owned(), format!("inject={}:error={}:when={at}", self.call, self.error)]);
         }
         flags
     }
     /// A command that runs `share` under it. Killed after a minute: then it ends with 137.
-    pub fn around(&self, share: &Command, log: &Path) -> Command {
+    pub fn around(&self, share: &Command, log: &Path, only: Only<'_>) -> Command {
         let mut command = Command::new("timeout");
-        command.args(["-s", "KILL", "60", "strace", "-f", "-qq"]).args(self.flags(log));
+        command.args(["-s", "KILL", "60", "strace", "-f", "-qq"]).args(self.flags(log, only));
         command.arg(share.get_program()).args(share.get_args()).env_remove("SHARE_HOME").env("NO_COLOR", "1");
         command.stdin(Stdio::null());
         command
     }
     /// Makes calls of one thread of a process fail from now on; none where that is not allowed.
-    pub fn inside(&self, process: u32, thread: &str, log: &Path) -> Option<Attached> {
+    pub fn inside(&self, process: u32, thread: &str, log: &Path, only: Only<'_>) -> Option<Attached> {
         let tasks = fs::read_dir(format!("/proc/{process}/task")).ok()?;
         let named = |task: &PathBuf| fs::read_to_string(task.join("comm")).is_ok_and(|name| name.trim() == thread);
         let task = tasks.filter_map(|task| Some(task.ok()?.path())).find(named)?;
         let mut command = Command::new("strace");
-        command.args(self.flags(log)).arg("-p").arg(task.file_name()?);
+        command.args(self.flags(log, only)).arg("-p").arg(task.file_name()?);
         let mut strace = command.stderr(Stdio::piped()).spawn().ok()?;
         let mut said = BufReader::new(strace.stderr.take()?).lines();
         let attached = said.find_map(|line| line.ok()).is_some_and(|line| line.contains("attached"));
@@ -136,15 +140,23 @@ impl Saved {
         Self { home: home.to_owned(), files: files(home).into_iter().map(read).collect() }
     }
     /// Puts them back, into the same files where they are there: so the node does not take itself for a
-    /// copy. What came later goes.
+    /// copy. What came later goes, folders too.
     pub fn put_back(&self) {
-        for path in files(&self.home) {
-            if !self.files.contains_key(&path) {
-                fs::remove_file(&path).expect("removed");
-            }
-        }
+        self.clear(&self.home);
         for (path, bytes) in &self.files {
             fs::write(path, bytes).expect("written");
+        }
+    }
+    fn clear(&self, folder: &Path) {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let holds = self.files.keys().any(|file| file.starts_with(&path));
+            match (path.is_dir(), holds) {
+                (true, true) => self.clear(&path),
+                (true, false) => fs::remove_dir_all(&path).expect("removed"),
+                (false, true) => {}
+                (false, false) => fs::remove_file(&path).expect("removed"),
+            }
         }
     }
 }

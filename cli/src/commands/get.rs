@@ -17,9 +17,12 @@ use crate::client::Client;
 use crate::context::Context;
 use crate::failure::{Done, unexpected, usage};
 use crate::output::{one_line, size};
+use crate::waiting::wait;
 
 /// How often the bar moves while a file is fetched.
 const REDRAW: Duration = Duration::from_millis(200);
+/// How long a node that runs for this command alone may take to reach partners.
+const REACHING: Duration = Duration::from_secs(20);
 /// The longest name of a file that every system takes, bytes.
 const LONGEST_NAME: usize = 200;
 
@@ -74,6 +77,11 @@ impl Get {
     /// Has the node fetch what is missing, and shows how far it is.
     fn fetch(&self, context: &Context, files: &[FileInfo]) -> Done<Vec<FileInfo>> {
         let mut client = Client::reaching(&context.home)?;
+        if !client.runs_already() {
+            // A node that has just begun has reached nobody yet; that nobody is there, the fetch says.
+            client.ask(Request::Sync { wait: 0 })?;
+            let _reached = wait(&mut client, None, REACHING, &mut |_| {})?;
+        }
         let missing: Vec<&FileInfo> = files.iter().filter(|file| !file.held).collect();
         let fetching = bar(context, missing.iter().map(|file| file.file.bytes).sum());
         let done = AtomicBool::new(false);

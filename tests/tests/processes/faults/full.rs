@@ -40,8 +40,12 @@ impl Disk {
     }
     /// Makes it so large, KiB.
     fn resize(&mut self, size: u64) {
+        assert!(self.may_resize(size), "the disk has {size} KiB");
+    }
+    /// The same, unless more is in use.
+    fn may_resize(&mut self, size: u64) -> bool {
         writeln!(self.holder.stdin.as_mut().expect("piped"), "{size}").expect("it listens");
-        assert!(self.is_ready(), "the disk has {size} KiB");
+        self.is_ready()
     }
     /// What is in use on it, KiB.
     fn used(&self) -> u64 {
@@ -123,6 +127,11 @@ fn a_full_disk_stops_receiving_in_words_and_room_lets_it_go_on() {
     drop((node, partner));
 }
 
+fn signal(node: &Serving, signal: &str) {
+    let sent = Command::new("kill").args([signal, &node.pid().to_string()]).status();
+    assert!(sent.is_ok_and(|status| status.success()));
+}
+
 #[test]
 fn a_full_disk_stops_a_fetch_in_words_and_room_lets_it_go_on_where_it_stopped() {
     let test = "a_full_disk_stops_a_fetch_in_words_and_room_lets_it_go_on_where_it_stopped";
@@ -152,8 +161,10 @@ fn a_full_disk_stops_a_fetch_in_words_and_room_lets_it_go_on_where_it_stopped() 
     std::thread::scope(|scope| {
         let getting = scope.spawn(get);
         until("some of it is here", || (chunks().len() > 20).then_some(()));
-        let full = small.used() + 1024;
-        small.resize(full);
+        // The partner holds its breath meanwhile.
+        signal(&partner, "-STOP");
+        until("the rest has no room", || small.may_resize(small.used() + 2048).then_some(()));
+        signal(&partner, "-CONT");
         let refused = getting.join().expect("it ends");
         let said = String::from_utf8_lossy(&refused.stderr);
         assert!(!refused.status.success() && said.contains("cannot be stored: No space left on device"), "{said}");
