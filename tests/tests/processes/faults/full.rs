@@ -49,9 +49,10 @@ impl Disk {
     }
     /// What is in use on it, KiB.
     fn used(&self) -> u64 {
-        let output = Command::new("df").args(["--output=used", "-k"]).arg(&self.place).output().expect("df");
+        let output = Command::new("stat").args(["-f", "-c", "%b %f %S"]).arg(&self.place).output().expect("stat");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        text.lines().last().and_then(|used| used.trim().parse().ok()).expect("a number")
+        let numbers: Vec<u64> = text.split_whitespace().map(|number| number.parse().expect("a number")).collect();
+        (numbers[0] - numbers[1]) * numbers[2] / 1024
     }
 }
 
