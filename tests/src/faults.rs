@@ -59,7 +59,7 @@ impl Fault {
         command.args(self.flags(log, only)).arg("-p").arg(task.file_name()?);
         let mut strace = command.stderr(Stdio::piped()).spawn().ok()?;
         let mut said = BufReader::new(strace.stderr.take()?).lines();
-        let attached = said.find_map(|line| line.ok()).is_some_and(|line| line.contains("attached"));
+        let attached = said.find_map(Result::ok).is_some_and(|line| line.contains("attached"));
         attached.then_some(Attached(strace))
     }
 }

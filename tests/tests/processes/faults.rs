@@ -7,6 +7,7 @@
 //! every one, until a run is without a fault.
 
 mod full;
+mod partners;
 mod serving;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,12 +16,12 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use serde_json::Value;
-use staffroom_tests::faults::{Fault, Saved, calls, log_in, may_trace};
-use staffroom_tests::processes::{Serving, cluster, json, run, share};
+use staffroom_tests::faults::{Call, Fault, Saved, calls, log_in, may_trace};
+use staffroom_tests::processes::{json, run, share};
 
 use super::backups::restore;
 use super::files::noise;
-use super::{lessons_file, set_up, ticket};
+use super::{lessons_file, set_up};
 
 /// The calls that change a disk, each with the errors that it may give. Nothing here maps a file.
 const CALLS: [(&str, &[&str]); 8] = [
@@ -46,6 +47,9 @@ fn strides(most: usize, tried: usize) -> Vec<usize> {
     (1..=most).step_by((most / tried).max(1)).chain([most]).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
+/// Checks that what was acknowledged is there: by lines of output, and whether it succeeded.
+type Acknowledged<'a> = Box<dyn Fn(&[Value], bool) + 'a>;
+
 /// Something that is done to a home, over and over.
 struct Work<'a> {
     name: &'static str,
@@ -53,8 +57,7 @@ struct Work<'a> {
     args: Vec<String>,
     /// Files that it makes outside of the home.
     makes: Vec<PathBuf>,
-    /// Checks that what was acknowledged is there: its lines of output, and whether it succeeded.
-    acknowledged: Box<dyn Fn(&[Value], bool) + 'a>,
+    acknowledged: Acknowledged<'a>,
     /// What is said to who does it once more, where it was done.
     done_already: Option<&'static str>,
     /// Whether it runs a network: then threads wake each other by `write`, whose failing is no disk's, and
@@ -149,7 +152,7 @@ impl Work<'_> {
         let _told = ToldIfFailed(&what);
         let succeeded = output.status.success();
         let told = lines(&output);
-        if hit.iter().all(|call| call.is_of_a_file()) {
+        if hit.iter().all(Call::is_of_a_file) {
             let code = output.status.code();
             assert!(code.is_some_and(|code| code <= 8), "{what}");
             assert!(!stderr.contains("panicked at"), "{what}");
@@ -374,75 +377,4 @@ fn a_backup_on_a_failing_disk_is_whole_or_none() {
         network: false,
     };
     work.sweep(folder.path());
-}
-
-/// Two schools in step, of which the first runs and has shared more since; the second stands still.
-fn behind(folder: &Path) -> (PathBuf, PathBuf, Serving) {
-    let (hill, brook) = (folder.join("hillside"), folder.join("brook"));
-    set_up(&hill, "Hillside Primary");
-    set_up(&brook, "Brook Lane School");
-    let settings = "listen = [\"/ip4/127.0.0.1/tcp/0\"]\nmdns = false\nfetch = \"opened\"\n";
-    fs::write(brook.join("share.toml"), settings).expect("settings");
-    json(&hill, &["cluster", "create", "The Brook Cluster"]);
-    let node = Serving::start(&hill, &[]);
-    json(&brook, &["join", &ticket(&hill)]);
-    json(&brook, &["sync"]);
-    (hill, brook, node)
-}
-
-#[test]
-fn receiving_on_a_failing_disk_is_never_answered_with_in_step() {
-    if !can("receiving_on_a_failing_disk_is_never_answered_with_in_step") {
-        return;
-    }
-    let folder = tempfile::tempdir().expect("a folder");
-    let (hill, brook, node) = behind(folder.path());
-    json(&hill, &["import", &lessons_file(folder.path(), 0..5)]);
-    let same = |_: &[Value], done: bool| {
-        let (ours, theirs) = (cluster(&brook), cluster(&hill));
-        assert!(!done || ours["frontier"] == theirs["frontier"], "in step, and it is not: {ours}\n{theirs}");
-        assert!(!done || titles(&brook) == titles(&hill), "in step, and records are missing");
-    };
-    let work = Work {
-        name: "sync",
-        home: brook.clone(),
-        args: vec!["sync".to_owned()],
-        makes: Vec::new(),
-        acknowledged: Box::new(same),
-        done_already: None,
-        network: true,
-    };
-    work.sweep(folder.path());
-    drop(node);
-}
-
-#[test]
-fn fetching_on_a_failing_disk_gives_a_whole_file_or_none() {
-    if !can("fetching_on_a_failing_disk_gives_a_whole_file_or_none") {
-        return;
-    }
-    let folder = tempfile::tempdir().expect("a folder");
-    let (hill, brook, node) = behind(folder.path());
-    let sheet = noise(4, 900_000);
-    let path = folder.path().join("sheet.pdf");
-    fs::write(&path, &sheet).expect("written");
-    json(&hill, &["publish", &text(&path)]);
-    json(&brook, &["sync"]);
-    let id = titles(&brook).into_keys().next().expect("a record");
-    let to = folder.path().join("got.pdf");
-    let whole = |_: &[Value], done: bool| {
-        assert!(to.exists() || !done, "acknowledged, and not there");
-        assert!(!to.exists() || fs::read(&to).expect("got") == sheet, "other bytes");
-    };
-    let work = Work {
-        name: "get",
-        home: brook.clone(),
-        args: vec!["get".to_owned(), id, "--to".to_owned(), text(&to)],
-        makes: vec![to.clone()],
-        acknowledged: Box::new(whole),
-        done_already: Some("is there already"),
-        network: true,
-    };
-    work.sweep(folder.path());
-    drop(node);
 }

@@ -9,7 +9,8 @@ use serde_json::{Value, json as value};
 use staffroom_tests::processes::{Serving, hold_the_same, json, run, share, until};
 
 use super::super::files::{Schools, large};
-use super::{lessons_file, text, titles};
+use super::super::{lessons_file, ticket};
+use super::{text, titles};
 
 /// A file system in memory of a bounded size, in a mount namespace of its own; gone when dropped.
 struct Disk {
@@ -79,7 +80,7 @@ fn partners(folder: &Path, small: &Disk, settings: &str) -> (PathBuf, PathBuf, S
     fs::write(brook.join("share.toml"), settings).expect("settings");
     json(&hill, &["cluster", "create", "The Brook Cluster"]);
     let node = Serving::start(&hill, &[]);
-    json(&brook, &["join", &super::ticket(&hill)]);
+    json(&brook, &["join", &ticket(&hill)]);
     (hill, brook, node)
 }
 

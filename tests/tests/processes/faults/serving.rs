@@ -12,7 +12,8 @@ use serde_json::{Value, json as value};
 use staffroom_tests::faults::{Fault, calls, log_in};
 use staffroom_tests::processes::{Serving, cluster, hold_the_same, json, lessons, share, until};
 
-use super::{CALLS, all, are_listed, behind, can, lines, strides, text, titles};
+use super::partners::behind;
+use super::{CALLS, all, are_listed, can, lines, strides, text, titles};
 
 /// What one run came to.
 struct Ran {
