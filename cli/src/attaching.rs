@@ -46,7 +46,10 @@ impl Attacher {
         for attachment in std::mem::take(&mut draft.attachments) {
             match self.store(&attachment) {
                 Ok(file) => named.push(file),
-                Err(why) if essential => return Err(Refusal::new(attachment.name, why)),
+                // A disk that is full or fails is no matter of one file: what it keeps from being whole is not shared.
+                Err(why) if essential || matches!(why, Reason::NotStored(_)) => {
+                    return Err(Refusal::new(attachment.name, why));
+                }
                 Err(why) => draft.warnings.push(format!("{} {why}, and is left out", attachment.name)),
             }
         }

@@ -19,7 +19,7 @@ use staffroom_protocol::replica::Local;
 use staffroom_protocol::store::{Batch, Read as _, Store as _, Table};
 
 use crate::api::{BackedUp, Code, Failure};
-use crate::blobs::Blobs;
+use crate::blobs::{self, Blobs};
 use crate::home::{Home, random};
 use crate::store::{RedbStore, Snapshot};
 
@@ -42,13 +42,17 @@ pub(crate) fn write(snapshot: &Snapshot, blobs: &Blobs, path: &Path) -> Result<B
     }
     let part = part(path);
     let _ = fs::remove_file(&part);
-    let copied = snapshot.copy_to(&part, kept()).and_then(|mut to| copy_files(snapshot, blobs, &mut to));
-    let copied = copied.and_then(|files| {
-        let file = fs::File::open(&part).map_err(|error| Fault::Store(error.to_string()))?;
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let named = file.sync_all().and_then(|()| fs::rename(&part, path));
-        let named = named.and_then(|()| fs::File::open(folder)?.sync_all());
-        named.map_err(|error| Fault::Store(error.to_string())).map(|()| files)
+    let failed = |error: io::Error| Fault::Store(error.to_string());
+    // Opened before anything is written: so its sync tells of whatever failed until then, also while the
+    // store in it was closed.
+    let file = fs::OpenOptions::new().write(true).create_new(true).open(&part).map_err(failed);
+    let copied = file.and_then(|file| {
+        let files = snapshot.copy_to(&part, kept()).and_then(|mut to| copy_files(snapshot, blobs, &mut to))?;
+        file.sync_all().map_err(failed)?;
+        // A store that was not closed as it should be is opened by no restore.
+        drop(RedbStore::peek(&part)?);
+        name(&part, path).map_err(failed)?;
+        Ok(files)
     });
     let (files, missing) = copied.map_err(|fault| {
         let _ = fs::remove_file(&part);
@@ -136,6 +140,13 @@ fn restore_files(backup: &Snapshot, blobs: &Blobs) -> Result<(u64, Vec<BlobId>),
         }
     }
     Ok((restored, missing))
+}
+
+/// Gives a backup that is durable its name, durable when this returns; where that fails, nothing has it.
+fn name(part: &Path, path: &Path) -> io::Result<()> {
+    fs::rename(part, path)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    blobs::sync_folder(folder).inspect_err(|_| drop(fs::remove_file(path)))
 }
 
 fn part(path: &Path) -> PathBuf {

@@ -34,6 +34,9 @@ const RESERVE: u64 = 256 << 20;
 /// What was left by a process that was killed is removed after so long: nobody writes one file for a day.
 const LEFT_OVER: Duration = Duration::from_hours(24);
 
+/// What the system counts a file's room in, bytes.
+const BLOCK: u64 = 512;
+
 /// Why a file was not added.
 #[derive(Debug, thiserror::Error)]
 pub enum NotAdded {
@@ -78,6 +81,7 @@ impl Blobs {
         // Read to its end: one that has rotted is written anew.
         let here = self.open(&manifest.id()).and_then(|here| here.copy_to(&mut io::sink(), &mut |_| {}));
         if here.is_ok() {
+            self.keep_name(&self.path(&manifest.id())).map_err(NotAdded::NotStored)?;
             progress(manifest.length());
             return Ok(manifest);
         }
@@ -93,9 +97,9 @@ impl Blobs {
     /// another.
     pub fn partial(&self, space: &SpaceId, manifest: Manifest) -> io::Result<Partial> {
         let path = self.part(&manifest.id(), space);
-        // Of a file with holes, what is there takes up room already.
-        let there = fs::metadata(&path).map_or(0, |about| about.blocks() * 512);
-        self.has_room(manifest.length().saturating_sub(there))?;
+        // Of a file with holes, what is here takes no further room.
+        let here = fs::metadata(&path).map_or(0, |part| part.blocks().saturating_mul(BLOCK));
+        self.has_room(manifest.length().saturating_sub(here))?;
         self.make_folder(&self.incoming())?;
         Partial::open(path, manifest)
     }
@@ -210,12 +214,18 @@ impl Blobs {
     fn name(&self, mut new: New, manifest: &Manifest) -> io::Result<()> {
         let to = self.path(&manifest.id());
         partial::write_manifest(&new.file, manifest)?;
-        new.file.sync_all()?;
+        // After a sync that failed nobody knows what the disk has of a file, whatever reading it gives.
+        new.file.sync_all().inspect_err(|_| new.keep = false)?;
         let folder = to.parent().unwrap_or(&self.0);
         self.make_folder(folder)?;
         fs::rename(&new.path, &to)?;
         new.keep = true;
-        sync_folder(folder)
+        // What has a name counts as durable: where that is not so, it loses it again.
+        self.keep_name(&to).inspect_err(|_| drop(fs::remove_file(&to)))
+    }
+    /// Makes the name of a file durable; who gave it may have been killed before that.
+    fn keep_name(&self, named: &Path) -> io::Result<()> {
+        sync_folder(named.parent().unwrap_or(&self.0))
     }
 }
 
@@ -258,14 +268,18 @@ pub(crate) fn free_space(place: &Path) -> io::Result<u64> {
 
 /// Removes a file that may be there; durable when this returns.
 fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Ok(()) => sync_folder(path.parent().unwrap_or(path)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
+    let removed = match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        // Where it is gone already, an earlier call may have failed behind the removal.
+        _ => sync_folder(path.parent().unwrap_or(path)),
+    };
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 
-fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 

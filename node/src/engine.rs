@@ -28,6 +28,7 @@ mod scheduled;
 mod waiting;
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use staffroom_protocol::Replica;
@@ -166,6 +167,8 @@ pub struct Engine {
     snapshots: Snapshots,
     blobs: Blobs,
     device: DeviceId,
+    /// Why the engine ended by itself, once it did.
+    fault: Arc<OnceLock<Fault>>,
 }
 
 impl Engine {
@@ -186,8 +189,10 @@ impl Engine {
         let (notices, _) = broadcast::channel(1024);
         let desk = desk::Desk::new(replica, life, snapshots.clone(), path, (blobs.clone(), policy), notices.clone());
         let thread = thread::Builder::new().name("engine".to_owned());
-        let thread = thread.spawn(move || run(desk, queue)).map_err(|error| Fault::Store(error.to_string()))?;
-        Ok((Self { commands, notices, snapshots, blobs, device }, thread))
+        let fault = Arc::new(OnceLock::new());
+        let ended = fault.clone();
+        let thread = thread.spawn(move || run(desk, queue, &ended)).map_err(|error| Fault::Store(error.to_string()))?;
+        Ok((Self { commands, notices, snapshots, blobs, device, fault }, thread))
     }
     /// This node's device.
     pub fn device(&self) -> DeviceId {
@@ -210,13 +215,13 @@ impl Engine {
     pub async fn ask(&self, request: Request) -> Result<Answer, Failure> {
         let (answer, answered) = oneshot::channel();
         self.send(Command::Api(request, answer)).await;
-        answered.await.map_err(|_| stopped())?
+        answered.await.map_err(|_| self.stopped())?
     }
     /// Asks something, from a thread of its own.
     pub fn ask_blocking(&self, request: Request) -> Result<Answer, Failure> {
         let (answer, answered) = oneshot::channel();
         let _ = self.commands.blocking_send(Command::Api(request, answer));
-        answered.blocking_recv().map_err(|_| stopped())?
+        answered.blocking_recv().map_err(|_| self.stopped())?
     }
     /// Asks something that has an answer of its own type.
     pub async fn query<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
@@ -235,23 +240,35 @@ impl Engine {
     pub fn blobs(&self) -> &Blobs {
         &self.blobs
     }
+    /// What is said once the engine has ended, and why it did.
+    fn stopped(&self) -> Failure {
+        let why = match self.fault.get() {
+            Some(fault) => format!("the node has stopped, and nothing more is saved: {fault}"),
+            None => "the node has stopped".to_owned(),
+        };
+        Failure::new(crate::api::Code::Failed, why)
+            .hint("look at the free space of the disk and at its health, then start it again")
+    }
     /// What is durable, for readers.
     pub fn snapshots(&self) -> &Snapshots {
         &self.snapshots
     }
 }
 
-fn stopped() -> Failure {
-    Failure::new(crate::api::Code::Failed, "the node has stopped: its store failed")
-        .hint("look at the free space of the disk, then start it again")
+/// Takes what waits, stages it, flushes, answers; where the disk fails, leaves word of that.
+fn run(mut desk: desk::Desk, mut queue: mpsc::Receiver<Command>, ended: &OnceLock<Fault>) {
+    if let Err(fault) = work(&mut desk, &mut queue) {
+        tracing::error!(%fault, "the store failed; nothing more is acknowledged");
+        // Said before anybody who waits is let go.
+        let _ = ended.set(fault);
+    }
 }
 
-/// Takes what waits, stages it, flushes, answers.
-fn run(mut desk: desk::Desk, mut queue: mpsc::Receiver<Command>) {
+/// Ends where it is asked to, or, by rule 1 of the promises, once the disk failed: then nothing is
+/// acknowledged again, and only opening the store anew tells what is durable.
+fn work(desk: &mut desk::Desk, queue: &mut mpsc::Receiver<Command>) -> Result<(), Fault> {
     // What was erased before the last stop and could not be made unreadable then.
-    if desk.wipe().is_err() {
-        return;
-    }
+    desk.wipe()?;
     while let Some(command) = queue.blocking_recv() {
         let mut stop = desk.take(command);
         for _ in 1..GROUP {
@@ -260,21 +277,19 @@ fn run(mut desk: desk::Desk, mut queue: mpsc::Receiver<Command>) {
                 _ => break,
             }
         }
-        if desk.settle().is_err() {
-            // Rule 1 of the promises: one failed sync of the disk, and nothing is acknowledged again.
-            return;
-        }
+        desk.settle()?;
         if let Some(answer) = stop {
             let _done = desk.wipe_at_the_end();
             let _ = answer.send(());
-            return;
+            return Ok(());
         }
         // Who waits is served first; about every minute it is done all the same.
-        if (queue.is_empty() || core::mem::take(&mut desk.ticked)) && desk.wipe().is_err() {
-            return;
+        if queue.is_empty() || core::mem::take(&mut desk.ticked) {
+            desk.wipe()?;
         }
         desk.expect_change();
     }
+    Ok(())
 }
 
 /// What a session's end is called in logs and in status.

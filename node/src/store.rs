@@ -131,6 +131,11 @@ impl RedbStore {
         self.snapshots.clone()
     }
 
+    /// Why nothing is written any more, once that is so.
+    pub(crate) fn failed(&self) -> Option<&Fault> {
+        self.failed.as_ref()
+    }
+
     fn write(&self, batch: &Batch) -> Result<(), Fault> {
         let database = self.snapshots.database();
         let write = durable_write(&database)?;

@@ -6,7 +6,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -126,6 +126,14 @@ impl Serving {
     pub fn kill(mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+    /// Whether it still runs.
+    pub fn runs(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+    /// Waits until it ends by itself, and says how.
+    pub fn ended(mut self) -> ExitStatus {
+        until("the node ends by itself", || self.child.try_wait().expect("a child"))
     }
     /// Asks it to end (SIGTERM), and says how long that took.
     pub fn stop(mut self) -> Duration {

@@ -6,6 +6,7 @@ mod belonging;
 mod devices;
 mod erasing;
 mod exports;
+mod faults;
 mod files;
 mod forms;
 mod joining;

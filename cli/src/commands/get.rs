@@ -18,9 +18,12 @@ use crate::client::Client;
 use crate::context::Context;
 use crate::failure::{Done, unexpected, usage};
 use crate::output::{one_line, size};
+use crate::waiting::wait;
 
 /// How often the bar moves while a file is fetched.
 const REDRAW: Duration = Duration::from_millis(200);
+/// How long a node that runs for this command alone may take to reach partners.
+const REACHING: Duration = Duration::from_secs(20);
 /// The longest name of a file that every system takes, bytes.
 const LONGEST_NAME: usize = 200;
 
@@ -89,6 +92,11 @@ impl Get {
     /// Has the node fetch what is missing, and shows how far it is.
     fn fetch(&self, context: &Context, files: &[FileInfo]) -> Done<Vec<FileInfo>> {
         let mut client = Client::reaching(&context.home)?;
+        if !client.runs_already() {
+            // A node that has just begun has reached nobody yet; that nobody is there, the fetch says.
+            client.ask(Request::Sync { wait: 0 })?;
+            let _reached = wait(&mut client, None, REACHING, &mut |_| {})?;
+        }
         let missing: Vec<&FileInfo> = files.iter().filter(|file| !file.held).collect();
         let fetching = bar(context, missing.iter().map(|file| file.file.bytes).sum());
         let done = AtomicBool::new(false);
@@ -154,8 +162,10 @@ fn copy(context: &Context, file: &FileInfo, place: &Path, progress: &mut dyn FnM
     let cannot = |why: String, code| Failure::new(code, format!("{}: {why}", one_line(&file.file.name)));
     let blob = context.home.blobs().open(&file.file.id);
     let copied = blob.and_then(|blob| {
-        let mut to = OpenOptions::new().write(true).create_new(true).open(place)?;
-        blob.copy_to(&mut to, progress).and_then(|()| Ok(to.sync_all()?)).inspect_err(|_| drop(fs::remove_file(place)))
+        let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let to = OpenOptions::new().write(true).create_new(true).open(place)?;
+        let durable = || to.sync_all().and_then(|()| fs::File::open(folder)?.sync_all());
+        blob.copy_to(&mut &to, progress).and_then(|()| Ok(durable()?)).inspect_err(|_| drop(fs::remove_file(place)))
     });
     copied.map_err(|why| {
         let code = if matches!(why, NotRead::Damaged(_)) { Code::Damaged } else { Code::Failed };

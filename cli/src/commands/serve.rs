@@ -118,7 +118,12 @@ impl Serve {
             // Where the store failed, the engine has stopped, and this is where it shows.
             let status = tokio::select! {
                 () = ends.told() => return Ok(()),
-                status = state_of(running) => status?,
+                status = state_of(running) => status,
+            };
+            // Asked while it failed, it tells of that question; asked again, why the node ends.
+            let status = match status {
+                Ok(status) => status,
+                Err(_) => state_of(running).await?,
             };
             if let Some(event) = news.next(&status) {
                 mute(out.json(&event.json()));

@@ -100,7 +100,7 @@ impl Desk {
         for after in self.after.drain(..) {
             after(result);
         }
-        let notices = flushed.inspect_err(|fault| tracing::error!(%fault, "nothing more is acknowledged"))?;
+        let notices = flushed?;
         if staged || !notices.is_empty() {
             for notice in notices {
                 let _ = self.notices.send(notice);

@@ -37,7 +37,7 @@ fn notes(home: &Path) -> Vec<String> {
     titles
 }
 
-fn restore(home: &Path, file: &Path, code: &str) -> std::process::Output {
+pub(super) fn restore(home: &Path, file: &Path, code: &str) -> std::process::Output {
     let mut command = share(home);
     command.arg("restore").arg(file).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("share starts");

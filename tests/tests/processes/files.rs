@@ -85,8 +85,14 @@ impl Schools {
     }
     /// The chunks that a school wrote down, in all its lives, as its log says.
     pub(super) fn chunks(&self, n: usize) -> Vec<u32> {
-        let log = std::fs::read_to_string(self.log(n)).expect("a log");
-        let lines = log.lines().filter(|line| line.contains("a chunk is here"));
+        Self::chunks_in(&self.log(n))
+    }
+    /// The same out of a node's log.
+    pub(super) fn chunks_in(log: &Path) -> Vec<u32> {
+        let log = std::fs::read_to_string(log).expect("a log");
+        // A line is written in pieces: the last one may not be whole yet.
+        let whole = log.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        let lines = whole.lines().filter(|line| line.contains("a chunk is here"));
         let chunk = |line: &str| line.split("chunk=").nth(1)?.split_whitespace().next()?.parse().ok();
         lines.map(|line| chunk(line).expect("a number")).collect()
     }

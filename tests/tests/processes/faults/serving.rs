@@ -1,0 +1,175 @@
+//! A running node whose disk fails: it goes on or ends by itself with a reason, and takes nothing back.
+//!
+//! The calls of the engine's thread alone fail, the only one that writes the store, from a moment when
+//! the node runs.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use serde_json::{Value, json as value};
+use staffroom_tests::faults::{Fault, calls, log_in};
+use staffroom_tests::processes::{Serving, cluster, hold_the_same, json, lessons, share, until};
+
+use super::partners::behind;
+use super::{CALLS, all, are_listed, can, lines, strides, text, titles};
+
+/// What one run came to.
+struct Ran {
+    /// Calls of the engine's thread.
+    calls: usize,
+    /// One of them failed.
+    failed: bool,
+    /// The node ended by itself.
+    ended: bool,
+}
+
+/// Something that happens to a running node: answers whether it was acknowledged.
+type Act<'a> = dyn Fn(usize, &mut Serving) -> Vec<Value> + 'a;
+
+/// Runs a node, lets a call of its engine fail during `act`; then everything acknowledged is there.
+/// Nothing where a running process may not be traced.
+fn once(home: &Path, folder: &Path, fault: Fault, number: usize, act: &Act<'_>) -> Option<Ran> {
+    let said = folder.join("node.log");
+    let _ = fs::remove_file(&said);
+    let log = log_in(folder);
+    let mut node = Serving::logging(home, &["--listen", "/ip4/127.0.0.1/tcp/0"], "warn", &said);
+    // By `write` threads wake each other, too: that is no disk's.
+    let only: &[PathBuf] = if fault.call == "write" { &[home.join("secrets/signed.part")] } else { &[] };
+    let traced = fault.inside(node.pid(), "engine", &log, only)?;
+    let told = act(number, &mut node);
+    let seen = calls(&log);
+    let failed = seen.iter().any(|call| call.failed);
+    // What a failing commit ended ends within two seconds; what goes on answers.
+    let goes_on = share(home).args(["--json", "status"]).output().expect("share starts");
+    let running = serde_json::from_slice::<Value>(&goes_on.stdout).is_ok_and(|status| status["running"] == true);
+    let hit: Vec<_> = seen.iter().filter(|call| call.failed).collect();
+    let what = format!("{fault:?} in run {number}, at {hit:#?}");
+    if running {
+        drop(traced);
+        node.kill();
+    } else {
+        drop(traced);
+        let status = node.ended();
+        assert_eq!(status.code(), Some(1), "{what}");
+        let said = fs::read_to_string(&said).expect("a log");
+        assert!(said.contains("\"error\"") && said.contains("nothing more is saved"), "{what}\n{said}");
+    }
+    let said = fs::read_to_string(&said).expect("a log");
+    assert!(!said.contains("panicked at"), "{what}\n{said}");
+    assert!(running || failed, "it ended, and nothing failed: {what}\n{said}");
+    are_listed(home, &told);
+    let erased = told.iter().filter(|line| line["outcome"] == "erased");
+    let listed = titles(home);
+    let left = erased.filter(|line| line["id"].as_str().is_some_and(|id| listed.contains_key(id)));
+    assert_eq!(left.count(), 0, "acknowledged as erased, and still listed: {what}");
+    assert_eq!(json(home, &["verify"])["faults"], value!([]), "{what}");
+    Some(Ran { calls: seen.len(), failed, ended: !running })
+}
+
+/// Every call of the engine's thread during `act`, or some of them.
+fn sweep(name: &str, home: &Path, folder: &Path, most: usize, act: &Act<'_>) {
+    let (mut number, mut total) = (0, 0);
+    for (call, errors) in CALLS {
+        let mut next = |error, at| {
+            number += 1;
+            once(home, folder, Fault { call, error, at }, number, act)
+        };
+        for &error in &errors[..if all() { errors.len() } else { 1 }] {
+            let Some(clean) = next(error, None) else {
+                println!("skipped: {name} needs leave to trace a running process");
+                return;
+            };
+            assert!(!clean.failed && !clean.ended);
+            let last = clean.calls.min(most);
+            let tried: BTreeSet<usize> =
+                if all() { (1..=last).collect() } else { strides(last, 1).into_iter().collect() };
+            let (mut runs, mut failed, mut ended) = (0, 0, 0);
+            for at in tried.into_iter().filter(|_| last > 0) {
+                let ran = next(error, Some(at)).expect("as before");
+                (runs, failed, ended) = (runs + 1, failed + usize::from(ran.failed), ended + usize::from(ran.ended));
+            }
+            total += failed;
+            if runs > 0 {
+                println!(
+                    "{name}, {call} {error}: {runs} runs, {failed} calls failed of {}; {ended} ended by themselves; \
+                     0 false acknowledgements",
+                    clean.calls
+                );
+            }
+        }
+    }
+    assert!(total > 0, "{name}: no call failed");
+}
+
+/// A file with three lessons that nobody has yet.
+fn three(folder: &Path, number: usize) -> String {
+    let path = folder.join("three.jsonl");
+    fs::write(&path, lessons(number * 3..number * 3 + 3)).expect("written");
+    text(&path)
+}
+fn says(output: &Output, what: &str) {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() || stderr.contains("\"error\""), "{what}: no reason\n{stderr}");
+    assert!(!stderr.contains("panicked at"), "{what}: {stderr}");
+}
+
+#[test]
+fn a_running_node_on_a_failing_disk_confirms_nothing_that_it_has_not() {
+    let test = "a_running_node_on_a_failing_disk_confirms_nothing_that_it_has_not";
+    if !can(test) {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let home = folder.path().join("hillside");
+    super::set_up(&home, "Hillside Primary");
+    let import = |number: usize, _: &mut Serving| {
+        let file = three(folder.path(), number);
+        let output = share(&home).args(["--json", "import", &file]).output().expect("share starts");
+        says(&output, "import");
+        lines(&output)
+    };
+    sweep("serve, import", &home, folder.path(), usize::MAX, &import);
+    let erase = |_: usize, _: &mut Serving| {
+        let id = titles(&home).into_keys().next().expect("a record");
+        let output = share(&home).args(["--json", "erase", &id, "--yes"]).output().expect("share starts");
+        says(&output, "erase");
+        // The file is written anew behind the answer.
+        let _ = share(&home).args(["--json", "status"]).output();
+        let erased = output.status.success() || !lines(&output).is_empty();
+        if erased { vec![value!({ "id": id, "outcome": "erased" })] } else { Vec::new() }
+    };
+    // Erasing has hundreds of calls; the later ones are those of the command without a node.
+    sweep("serve, erase", &home, folder.path(), 16, &erase);
+}
+
+#[test]
+fn a_running_node_on_a_failing_disk_is_not_in_step_with_what_it_has_not() {
+    let test = "a_running_node_on_a_failing_disk_is_not_in_step_with_what_it_has_not";
+    if !can(test) {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let (hill, brook, partner) = behind(folder.path());
+    let receive = |number: usize, node: &mut Serving| {
+        until("they are in step", || {
+            let state = cluster(&hill)["partners"][0]["state"].clone();
+            (state == "in_step" || !node.runs()).then_some(())
+        });
+        json(&hill, &["import", &three(folder.path(), number)]);
+        let ids = titles(&hill).into_keys().collect::<Vec<_>>();
+        let in_step = until("it has them, or has ended", || {
+            let partner = cluster(&hill)["partners"][0].clone();
+            let in_step = partner["state"] == "in_step";
+            (in_step || !node.runs()).then_some(in_step)
+        });
+        // Where the partner takes it for in step, it holds all that the partner does.
+        let acknowledged = ids.into_iter().filter(|_| in_step);
+        acknowledged.map(|id| value!({ "id": id, "outcome": "created" })).collect()
+    };
+    sweep("serve, receive", &brook, folder.path(), usize::MAX, &receive);
+    let node = Serving::start(&brook, &[]);
+    until("both hold the same", || hold_the_same(&hill, &brook).then_some(()));
+    drop((node, partner));
+}
