@@ -143,7 +143,7 @@ impl Blobs {
         let aside = self.0.join("damaged");
         self.make_folder(&aside)?;
         let place = |number: u32| aside.join(if number == 1 { id.to_string() } else { format!("{id}.{number}") });
-        let to = (1..).map(place).find(|path| !path.exists()).unwrap_or_else(|| place(1));
+        let to = (1..=u32::MAX).map(place).find(|path| !path.exists()).unwrap_or_else(|| place(1));
         fs::rename(self.path(id), &to)?;
         sync_folder(&aside)?;
         Ok(Some(to))
@@ -299,7 +299,7 @@ mod tests {
     const SPACE: SpaceId = SpaceId([1; 32]);
 
     fn sample(length: usize) -> Vec<u8> {
-        (0..length).map(|at| (at.wrapping_mul(at) % 253) as u8).collect()
+        (0..length).map(|at| u8::try_from(at.wrapping_mul(at) % 253).unwrap()).collect()
     }
 
     fn files(folder: &Path) -> usize {

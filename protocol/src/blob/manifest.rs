@@ -122,7 +122,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn a_manifest_is_read_as_written_and_names_each_chunk(length in 0usize..3 * limits::CHUNK + 2, flip: proptest::sample::Index) {
-            let bytes: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
+            let bytes: Vec<u8> = (0..length).map(|at| u8::try_from(at % 251).unwrap()).collect();
             let manifest = manifest_of(&bytes);
             let laid_out = manifest.to_bytes();
             prop_assert_eq!(Manifest::size(length as u64), Some(laid_out.len()));

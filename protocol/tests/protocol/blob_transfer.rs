@@ -52,7 +52,9 @@ struct World {
 impl World {
     fn new(count: u32, held: &BTreeSet<u32>, manners: Vec<Manner>) -> Self {
         let mut chunks = Chunks::default();
-        held.iter().for_each(|chunk| assert!(chunks.insert(*chunk)));
+        for chunk in held {
+            assert!(chunks.insert(*chunk));
+        }
         Self {
             transfer: Transfer::new(count, chunks, PATIENCE),
             sent: vec![0; manners.len()],

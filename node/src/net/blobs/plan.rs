@@ -32,11 +32,12 @@ pub(in crate::net) struct Fetch {
 }
 
 type Done = (Want, Result<(), NotFetched>);
+type Answer = oneshot::Sender<Result<(), NotFetched>>;
 
 #[derive(Default)]
 struct Plan {
     /// Those that are being fetched, one fetch for each file, with who waits for them.
-    running: BTreeMap<BlobId, (Want, Vec<oneshot::Sender<Result<(), NotFetched>>>)>,
+    running: BTreeMap<BlobId, (Want, Vec<Answer>)>,
     /// Those that somebody waits for, in turn.
     asked: Vec<Fetch>,
     /// Those that were not to be had, until they are tried again.
