@@ -153,7 +153,7 @@ impl Behaviour {
             Self::HugeLength => vec![Step::Raw(u32::MAX.to_le_bytes().to_vec())],
             Self::NoHello => return vec![frames::frontier_of_nothing()],
             Self::Nonsense => vec![Step::Frame(b"\x04\x00\xff\xff\xff\xff\xff\xff".to_vec())],
-            Self::MoreThanItsCredit => vec![frames::batch(Vec::new()); 40],
+            Self::MoreThanItsCredit => vec![frames::batch(Vec::new()); 400],
             Self::AsksForEver => frames::questions(view, 5_000),
             Self::Drip => vec![Step::Raw(vec![0, 2, 0, 0])],
             Self::NeverReads => return vec![view.hello_of([0; 32]), frames::frontier_of_nothing()],
