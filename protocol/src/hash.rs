@@ -94,6 +94,8 @@ contexts! {
     CHUNK = "staffroom 2026 chunk v1";
     /// A blob, from its manifest (§5).
     MANIFEST = "staffroom 2026 manifest v1";
+    /// What is held of ended logs of one's own (§2.4).
+    ASIDE_STATE = "staffroom 2026 aside state v1";
     /// Randomness drawn from a seed.
     ENTROPY = "staffroom 2026 entropy v1";
 }

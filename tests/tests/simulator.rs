@@ -35,7 +35,14 @@ fn members_converge_whatever_goes_wrong() {
     let (counts, failure) = run_seeds(first, seeds, Plan::small);
     report("small clusters", &counts, failure.as_ref());
     let done = ["joins", "leaves", "decided: promotions", "decided: demotions", "decided: removals"];
-    let tried = ["refusals of a peer", "sheets renewed", "devices revoked", "votes no", "entries restated"];
+    let tried = [
+        "refusals of a peer",
+        "sheets renewed",
+        "devices revoked",
+        "votes no",
+        "entries restated",
+        "decided: erasures",
+    ];
     all_happened(&counts, done.into_iter().chain(tried));
 }
 

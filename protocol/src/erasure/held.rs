@@ -70,6 +70,17 @@ struct OfRecord {
     receipts: BTreeMap<(SchoolId, DeviceId), Arc<Receipt>>,
 }
 
+impl OfRecord {
+    /// The proofs whose makers the charter knows as the record's owners.
+    fn stand(&self, charter: &Charter) -> impl Iterator<Item = &Arc<Erasure>> {
+        self.erasures.values().filter(|erasure| erasure.owner(charter.resolved()).is_ok())
+    }
+    /// The receipts of devices that the charter knows, where the record bears any.
+    fn receipts_standing(&self, charter: &Charter, bears: bool) -> impl Iterator<Item = &Arc<Receipt>> {
+        self.receipts.values().filter(move |receipt| bears && speaks(charter, receipt))
+    }
+}
+
 /// The erasures and receipts of a space. A copy costs a pointer for each record.
 #[derive(Debug, Clone, Default)]
 pub struct Erasures {
@@ -158,13 +169,18 @@ impl Erasures {
         decided.then(decision).flatten().map(|voted| ErasedBy::Decision(voted.decision.id()))
     }
 
+    /// Whether a receipt for a record may be: it is erased, or was, by a school or a decision.
+    pub(crate) fn bears_receipts(&self, charter: &Charter, record: &RecordId) -> bool {
+        let of = self.records.get(record);
+        of.is_some_and(|of| of.stand(charter).next().is_some())
+            || is_decided(charter.resolved(), charter.space(), record)
+    }
     /// What is held and stands, a mark for each record, in order.
     pub(crate) fn marks(&self, charter: &Charter) -> Vec<Mark> {
         let mark = |(record, of): (&RecordId, &Arc<OfRecord>)| {
-            let erasures = of.erasures.values().filter(|erasure| erasure.owner(charter.resolved()).is_ok());
-            let receipts = of.receipts.values().filter(|receipt| speaks(charter, receipt));
+            let receipts = of.receipts_standing(charter, self.bears_receipts(charter, record));
             let ids: Vec<u8> =
-                erasures.map(|e| e.id().0).chain(receipts.map(|receipt| receipt.id())).flatten().collect();
+                of.stand(charter).map(|e| e.id().0).chain(receipts.map(|receipt| receipt.id())).flatten().collect();
             let hash = hash::ERASURES_STATE.hash(&[&record.0, &ids]);
             let state = *hash.first_chunk().expect("16 of 32 bytes");
             (!ids.is_empty()).then_some(Mark { record: *record, state })
@@ -177,8 +193,8 @@ impl Erasures {
         let held = same.filter_map(|mark| Some((mark.record, Arc::clone(self.records.get(&mark.record)?))));
         Self { records: held.collect(), ..Self::default() }
     }
-    /// What is in these and not in `other`.
-    pub(crate) fn beyond(&self, other: &Self) -> Part {
+    /// What is in these, stands, and is not in `other`.
+    pub(crate) fn beyond(&self, other: &Self, charter: &Charter) -> Part {
         let mut part = Part::default();
         let nothing = OfRecord::default();
         for (record, of) in &self.records {
@@ -187,10 +203,12 @@ impl Erasures {
                 continue;
             }
             let theirs = theirs.map_or(&nothing, Arc::as_ref);
-            let erasures = of.erasures.iter().filter(|(writer, erasure)| theirs.erasures.get(writer) != Some(erasure));
-            part.erasures.extend(erasures.map(|(_, erasure)| Erasure::clone(erasure)));
-            let receipts = of.receipts.iter().filter(|(key, receipt)| theirs.receipts.get(key) != Some(receipt));
-            part.receipts.extend(receipts.map(|(_, receipt)| Receipt::clone(receipt)));
+            let erasures = of.stand(charter).filter(|erasure| theirs.erasures.get(&erasure.writer()) != Some(erasure));
+            part.erasures.extend(erasures.map(|erasure| Erasure::clone(erasure)));
+            let receipts = of.receipts_standing(charter, self.bears_receipts(charter, record));
+            let receipts =
+                receipts.filter(|receipt| theirs.receipts.get(&(receipt.school, receipt.device)) != Some(receipt));
+            part.receipts.extend(receipts.map(|receipt| Receipt::clone(receipt)));
         }
         part
     }

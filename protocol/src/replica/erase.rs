@@ -237,7 +237,7 @@ impl<S: Store> Replica<S> {
         if space.erasures().holds(receipt) {
             return Ok(false);
         }
-        if !space.may_be_bare(&receipt.record) {
+        if !space.erasures().bears_receipts(space.charter(), &receipt.record) {
             return Err(Fault::NotErased(receipt.record));
         }
         if !speaks(space.charter(), receipt) {

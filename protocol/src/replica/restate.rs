@@ -12,9 +12,10 @@ use super::rows::{RecordRow, join_ids};
 use super::{Draft, Edit, EditFault, Notice, Replica, Space};
 use crate::catalogue::Catalogue;
 use crate::fault::{Blame, Fault};
+use crate::hash;
 use crate::id::{ChangeHash, EntryId, RecordId, SpaceId, WriterId};
 use crate::identity::Rights;
-use crate::log::{EntryKind, Verified};
+use crate::log::{EntryKind, SIGNED_HEADER, Verified};
 use crate::record::field::Value;
 use crate::record::{Fields, Held, InForce, View, changes, in_force};
 use crate::store::{Read, Store, Table};
@@ -174,19 +175,41 @@ impl<S: Store> Replica<S> {
     }
 
     /// What this node put aside of a forked log and the device that wrote it may lack; nothing where all
-    /// of it was sent back before.
-    pub(crate) fn to_return(&self, id: SpaceId, writer: &WriterId) -> Result<Vec<Verified>, Fault> {
+    /// of it was sent back before, and the device holds what it held then.
+    pub(crate) fn to_return(
+        &self,
+        id: SpaceId,
+        writer: &WriterId,
+        holds: Option<[u8; 16]>,
+    ) -> Result<Vec<Verified>, Fault> {
         let from = self.space(&id)?.fork(writer).map_or(u64::MAX, |fork| fork.place().2);
         let aside = self.aside(id, writer)?.into_iter().map(|(entry, _)| entry);
         let aside: Vec<Verified> =
             aside.filter(|entry| entry.header().seq >= from && entry.payload().is_some()).collect();
         let returned = self.reader().get(Table::Returned, &join_ids(&id.0, &writer.0))?;
-        let all = returned.is_some_and(|count| count == (aside.len() as u64).to_be_bytes());
+        let all = holds.is_some_and(|holds| returned == Some(returned_row(aside.len(), holds)));
         Ok(if all { Vec::new() } else { aside })
     }
-    /// So many entries of a forked log are at the device that wrote them.
-    pub(crate) fn note_returned(&mut self, id: SpaceId, writer: &WriterId, count: usize) {
-        self.staged.put(Table::Returned, join_ids(&id.0, &writer.0), (count as u64).to_be_bytes());
+    /// So many entries of a forked log are at the device that wrote them, which holds this now.
+    pub(crate) fn note_returned(&mut self, id: SpaceId, writer: &WriterId, count: usize, holds: [u8; 16]) {
+        self.staged.put(Table::Returned, join_ids(&id.0, &writer.0), returned_row(count, holds));
+    }
+    /// What is durable here of ended logs of our own that were put aside; nothing where nothing is.
+    pub(crate) fn own_aside(&self, id: SpaceId) -> Result<Option<[u8; 16]>, Fault> {
+        let mut keys = Vec::new();
+        let space = self.space(&id)?;
+        // The first log, as long as it stands, has lost nothing: most nodes need not look.
+        let lives = if space.generation() == 0 && !space.has_ended() { Vec::new() } else { self.own_lives(id)? };
+        for writer in lives {
+            self.store.scan(Table::Aside, &join_ids(&id.0, &writer.0), &[], &mut |key, value| {
+                if value.len() > 1 + SIGNED_HEADER {
+                    keys.extend_from_slice(key);
+                }
+                Ok(true)
+            })?;
+        }
+        let hash = hash::ASIDE_STATE.hash(&[&keys]);
+        Ok((!keys.is_empty()).then(|| *hash.first_chunk().expect("16 of 32 bytes")))
     }
     /// An entry of an earlier log of ours that a partner had put aside: its words are said again with the
     /// next flush.
@@ -257,6 +280,11 @@ impl<S: Store> Replica<S> {
         let words = Words { record, fields: with.fields, seen: BTreeSet::new(), author };
         Ok(Some((Some(genesis.header().flags & 1 == 1), words)))
     }
+}
+
+/// What is remembered of what went back: how many entries, and what the device held afterwards.
+fn returned_row(count: usize, holds: [u8; 16]) -> Vec<u8> {
+    [&(count as u64).to_be_bytes()[..], &holds].concat()
 }
 
 /// The histories that entries of one log make: each from its first entry to one that nothing follows.

@@ -69,6 +69,7 @@ pub fn encode(message: &Message) -> Vec<u8> {
         Message::Forks(forks) => (8, bytes::encode(forks)),
         Message::ErasureMarks(marks, last) => (9, bytes::encode(&(marks, last))),
         Message::Erasures(part, last) => (10, bytes::encode(&(part, last))),
+        Message::Aside(state) => (11, bytes::encode(state)),
     };
     let packed = if body.len() < SMALL { None } else { zstd::bulk::compress(&body, LEVEL).ok() };
     match packed {
@@ -128,6 +129,7 @@ pub fn decode(frame: &[u8], space: SpaceId) -> Result<Message, Fault> {
             at_most(part.len(), limits::ERASURES, "list of erasures")?;
             Message::Erasures(part, last)
         }
+        11 => Message::Aside(bytes::decode(body, "Aside")?),
         _ => return Err(malformed()),
     })
 }

@@ -83,6 +83,9 @@ pub enum Message {
     Proposals(Vec<Voted>),
     /// Evidence that logs fork (§2.4).
     Forks(Vec<Fork>),
+    /// What the sender holds of ended logs of its own that were put aside: told before Hello, and again
+    /// when it is other than it was. A node that holds nothing of the kind says nothing.
+    Aside([u8; 16]),
     /// The session ends, with the code of a fault or 0.
     Bye(u16),
 }
@@ -101,6 +104,7 @@ impl Message {
             Self::Held(..) => "Held",
             Self::Proposals(_) => "Proposals",
             Self::Forks(_) => "Forks",
+            Self::Aside(_) => "Aside",
             Self::Bye(_) => "Bye",
         }
     }

@@ -119,7 +119,9 @@ pub struct Session {
     erasures_sent: bool,
     erasures_heard: bool,
     said_marks: bool,
+    /// What the peer said that it knows, whether to the end, as long as it was not answered.
     their_marks: Vec<Mark>,
+    heard_marks: bool,
     /// What the peer holds of them, as far as we know, and the state of ours that was told.
     told_erasures: Erasures,
     told_erasures_version: u64,
@@ -134,6 +136,9 @@ pub struct Session {
     returned: BTreeMap<WriterId, usize>,
     /// What is still to be sent of them.
     to_return: VecDeque<Entry>,
+    /// What each side said that it holds of ended logs of its own.
+    said_aside: Option<[u8; 16]>,
+    their_aside: Option<[u8; 16]>,
     credit: u32,
     /// Batches that we sent and that the peer has not settled.
     in_flight: u32,
@@ -168,6 +173,7 @@ impl Session {
             erasures_heard: false,
             said_marks: false,
             their_marks: Vec::new(),
+            heard_marks: false,
             told_erasures: Erasures::default(),
             told_erasures_version: 0,
             said_frontier: false,
@@ -177,6 +183,8 @@ impl Session {
             told_forks: BTreeMap::new(),
             returned: BTreeMap::new(),
             to_return: VecDeque::new(),
+            said_aside: None,
+            their_aside: None,
             credit: 0,
             in_flight: 0,
             asked_hello: false,
@@ -291,7 +299,7 @@ impl Session {
         out: &mut Vec<Output>,
     ) -> Result<(), Ended> {
         self.durable(replica)?;
-        if !self.heard_hello && !matches!(message, Message::Hello(_) | Message::Bye(_)) {
+        if !self.heard_hello && !matches!(message, Message::Hello(_) | Message::Aside(_) | Message::Bye(_)) {
             return Err(Ended::Fault(Fault::OutOfTurn(message.name())));
         }
         match message {
@@ -322,6 +330,10 @@ impl Session {
             }
             Message::Proposals(proposals) => self.hear_proposals(proposals, replica, out),
             Message::Forks(forks) => self.hear_forks(&forks, replica, out),
+            Message::Aside(state) => {
+                self.their_aside = Some(state);
+                Ok(())
+            }
             Message::Bye(code) => Err(Ended::Bye(code)),
             Message::Entries(_) => Err(Ended::Fault(Fault::OutOfTurn("unverified Entries"))),
         }

@@ -451,6 +451,7 @@ fn frames() {
             "erasures": frame(&Message::Erasures(Box::new(Part { erasures: vec![erasure(space).1], receipts: vec![receipt(space)] }), true)),
             "entries_erase": frame(&Message::Entries(vec![Run(vec![erasure(space).0.into_entry()])])),
             "held": frame(&Message::Held(vec![(first.header().writer, 2)], 1)),
+            "aside": frame(&Message::Aside([7; 16])),
             "bye": frame(&Message::Bye(13)),
         }),
     );

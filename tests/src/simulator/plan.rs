@@ -155,8 +155,7 @@ impl Plan {
             belonging: if random.per_mille(700) { random.between(50, 500) } else { 0 },
             together: false,
             // From a stream of its own: what else a seed does stays as it was.
-            // Only in a plan of its own until receipts arrive in every order: see `Plan::erasing`.
-            erasing: 0,
+            erasing: sometimes(&mut Random::new(seed, 6), 500, 150),
             planted: None,
         }
     }

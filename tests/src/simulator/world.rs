@@ -224,9 +224,16 @@ impl World {
                     ));
                 }
                 self.in_step(*node, *space, holders.len())?;
-                let unwiped = self.nodes[*node].replica.as_ref().map_or(0, staffroom_protocol::Replica::unwiped);
-                if unwiped > 0 {
-                    return Err(format!("node {node} owes {unwiped} receipts"));
+                let Some(replica) = self.nodes[*node].replica.as_ref() else {
+                    return Err(format!("node {node} is down"));
+                };
+                // A receipt is staged first, and told once it is durable.
+                if replica.unwiped() > 0 || replica.is_staged() {
+                    return Err(format!(
+                        "node {node} owes {} receipts, staged: {}",
+                        replica.unwiped(),
+                        replica.is_staged()
+                    ));
                 }
             }
         }

@@ -13,9 +13,11 @@ use crate::store::Store;
 use crate::sync::message::{Hello, Mark, Message, VERSION};
 use crate::time::Millis;
 
-/// How often a peer may ask to compare in a minute: an honest one does so about once, and each time
-/// costs us more than it.
-const COMPARISONS: u32 = 64;
+/// How often a peer may ask to compare in a minute: an honest one does so about once, and more often while
+/// much happens; each time costs us more than it.
+const ROUNDS: u32 = 24;
+/// What it asks in one round: HELLO, POSITIONS, ERASURE-MARKS, FRONTIER.
+const COMPARISONS: u32 = 4 * ROUNDS;
 
 impl Session {
     pub(super) fn say_hello<S: Store>(
@@ -24,6 +26,7 @@ impl Session {
         answer: bool,
         out: &mut Vec<Output>,
     ) -> Result<(), Ended> {
+        self.say_aside(replica, out)?;
         let space = self.durable(replica)?;
         self.said_hello = true;
         self.asked_hello = answer;
@@ -43,7 +46,7 @@ impl Session {
     pub(super) fn count_comparison(&mut self, message: &Message, now: Millis) -> Result<(), Ended> {
         if !matches!(
             message,
-            Message::Hello(_) | Message::Positions(_) | Message::Frontier(_) | Message::ErasureMarks(..)
+            Message::Hello(_) | Message::Positions(_) | Message::Frontier(_) | Message::ErasureMarks(_, true)
         ) {
             return Ok(());
         }
@@ -87,7 +90,8 @@ impl Session {
         (self.charter_sent, self.charter_heard, self.said_positions) = (true, true, false);
         if hello.erasures != space.erasures_hash() {
             (self.erasures_sent, self.erasures_heard, self.said_frontier) = (false, false, false);
-            return self.say_marks(replica, out);
+            self.say_marks(replica, out)?;
+            return self.answer_marks(replica, out);
         }
         (self.erasures_sent, self.erasures_heard, self.said_marks) = (true, true, false);
         self.told_erasures = space.durable_erasures().clone();
@@ -104,7 +108,7 @@ impl Session {
         } else if first || self.is_idle() {
             self.say_frontier(replica, out)?;
         }
-        Ok(())
+        self.answer_marks(replica, out)
     }
 
     pub(super) fn send_charter<S: Store>(
@@ -130,10 +134,20 @@ impl Session {
     }
 
     pub(super) fn after_charter<S: Store>(&mut self, replica: &Replica<S>, out: &mut Vec<Output>) -> Result<(), Ended> {
+        self.answer_marks(replica, out)?;
         if self.charter_sent && self.charter_heard && !self.said_marks && !self.knows_erasures() {
             self.say_marks(replica, out)?;
         }
         Ok(())
+    }
+
+    /// Sends of the charter what became durable since the peer was told of it last.
+    pub(super) fn tell_charter(&mut self, space: &Space, out: &mut Vec<Output>) {
+        let missing = space.durable_charter().missing(&self.positions);
+        if !missing.is_empty() {
+            self.positions.cover(&missing);
+            out.extend(missing.parts().into_iter().map(|part| Output::Send(Message::Charter(Box::new(part), false))));
+        }
     }
 
     pub(super) fn say_frontier<S: Store>(&mut self, replica: &Replica<S>, out: &mut Vec<Output>) -> Result<(), Ended> {

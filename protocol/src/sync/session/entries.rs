@@ -78,6 +78,7 @@ impl Session {
     /// Everything that was staged is durable: say so to the peer.
     pub(super) fn settle<S: Store>(&mut self, replica: &Replica<S>, out: &mut Vec<Output>) -> Result<(), Ended> {
         if self.unsettled > 0 {
+            self.say_aside(replica, out)?;
             let frontier = self.durable(replica)?.frontier();
             let held: Vec<_> = core::mem::take(&mut self.touched).into_iter().map(|w| (w, frontier.next(&w))).collect();
             for (writer, next) in &held {
@@ -98,11 +99,7 @@ impl Session {
             return Ok(());
         }
         let space = self.durable(replica)?;
-        let missing = space.durable_charter().missing(&self.positions);
-        if !missing.is_empty() {
-            self.positions.cover(&missing);
-            out.extend(missing.parts().into_iter().map(|part| Output::Send(Message::Charter(Box::new(part), false))));
-        }
+        self.tell_charter(space, out);
         self.tell_erasures(replica, out)?;
         self.tell_proposals(space, out);
         self.tell_forks(space, out);

@@ -30,7 +30,6 @@ impl Session {
         }
         Ok(())
     }
-    /// Sends what the peer lacks, once it has told what it knows.
     pub(super) fn hear_marks<S: Store>(
         &mut self,
         marks: Vec<Mark>,
@@ -38,19 +37,30 @@ impl Session {
         replica: &Replica<S>,
         out: &mut Vec<Output>,
     ) -> Result<(), Ended> {
+        if core::mem::take(&mut self.heard_marks) {
+            self.their_marks.clear();
+        }
         let most = limits::ERASURE_MARKS * limits::ERASURE_MARK_PARTS;
         if self.their_marks.len() + marks.len() > most {
             return Err(Ended::Fault(Fault::TooLarge { what: "list of erasures", most: most as u64 }));
         }
         self.their_marks.extend(marks);
-        if !last {
+        self.heard_marks = last;
+        self.answer_marks(replica, out)
+    }
+    /// Sends what the peer lacks, once it has told what it knows and both know the same charter: what
+    /// erases a record, and who gives receipts, is told before the receipts are.
+    pub(super) fn answer_marks<S: Store>(&mut self, replica: &Replica<S>, out: &mut Vec<Output>) -> Result<(), Ended> {
+        if !self.heard_marks || !self.charter_sent || !self.charter_heard {
             return Ok(());
         }
+        self.heard_marks = false;
         let theirs = core::mem::take(&mut self.their_marks);
         let space = self.durable(replica)?;
+        self.tell_charter(space, out);
         let ours = space.durable_erasures();
         let known = ours.at(space.erasure_marks(), &theirs);
-        let mut parts = ours.beyond(&known).parts();
+        let mut parts = ours.beyond(&known, space.durable_charter()).parts();
         let end = parts.pop().unwrap_or_default();
         out.extend(parts.into_iter().map(|part| Output::Send(Message::Erasures(Box::new(part), false))));
         out.push(Output::Send(Message::Erasures(Box::new(end), true)));
@@ -97,11 +107,12 @@ impl Session {
 
     /// Tells of what was erased, and of receipts, since the peer heard of them last.
     pub(super) fn tell_erasures<S: Store>(&mut self, replica: &Replica<S>, out: &mut Vec<Output>) -> Result<(), Ended> {
-        let ours = self.durable(replica)?.durable_erasures();
+        let space = self.durable(replica)?;
+        let ours = space.durable_erasures();
         if ours.version() == self.told_erasures_version {
             return Ok(());
         }
-        let news = ours.beyond(&self.told_erasures);
+        let news = ours.beyond(&self.told_erasures, space.durable_charter());
         self.told_erasures = ours.clone();
         self.told_erasures_version = ours.version();
         if !news.is_empty() {
