@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::cut::End;
 use super::record::read_held;
-use super::rows::{RecordRow, join_ids};
+use super::rows::{RecordRow, join_ids, read_entry, read_header};
 use super::{Draft, Edit, EditFault, Notice, Replica, Space};
 use crate::catalogue::Catalogue;
 use crate::fault::{Blame, Fault};
@@ -132,15 +132,22 @@ impl<S: Store> Replica<S> {
         }
         let mut words = Vec::new();
         for writer in lives {
-            words.extend(self.words_aside(id, writer)?);
+            let aside = self.words_aside(id, writer)?.into_iter();
+            words.extend(aside.map(|(open, words)| (open.map(|open| (writer, open)), words)));
         }
         let lost = core::mem::take(&mut self.lost_words);
         let (here, elsewhere): (Vec<_>, Vec<_>) = lost.into_iter().partition(|(space, _)| *space == id);
         self.lost_words = elsewhere;
         words.extend(here.into_iter().map(|(_, words)| (None, words)));
+        let anew = words.iter().any(|(new, _)| new.is_some());
+        let begun = if anew { self.begun(id)? } else { Vec::new() };
         for (new, words) in words {
             let said = match new {
-                Some(open) => self.say_anew(id, open, &words),
+                // Another life of this store said so; it was put back since to a day before that.
+                Some((lost, _)) if begun.iter().any(|(writer, fields)| *writer != lost && *fields == words.fields) => {
+                    Ok(None)
+                }
+                Some((_, open)) => self.say_anew(id, open, &words),
                 None => self.say_again(&words),
             };
             match said {
@@ -167,6 +174,22 @@ impl<S: Store> Replica<S> {
         let heads = Some(stands.difference(&below).copied().collect());
         let edit = Edit { record, fields, heads, author };
         Ok(self.edit(&edit, Millis::default())?.then_some(record))
+    }
+    /// What the records said that this store's lives made here, as each of them was made.
+    fn begun(&self, id: SpaceId) -> Result<Vec<(WriterId, Fields)>, Fault> {
+        let (mut begun, school) = (Vec::new(), self.school());
+        for writer in self.own_lives(id)? {
+            let space = self.space(&id)?;
+            let places = (0..space.staged_frontier().next(&writer)).filter_map(|seq| space.place(&writer, seq));
+            for place in places {
+                let entry = read_entry(&self.reader(), place)?;
+                if entry.header().kind == EntryKind::Genesis && entry.payload().is_some() {
+                    let held = [Held { entry, school }];
+                    begun.extend(View::of_record(&in_force(&held), &held).ok().map(|view| (writer, view.fields)));
+                }
+            }
+        }
+        Ok(begun)
     }
     fn say_anew(&mut self, space: SpaceId, open: bool, words: &Words) -> Result<Option<RecordId>, EditFault> {
         let Words { mut fields, author, .. } = words.clone();
@@ -230,7 +253,18 @@ impl<S: Store> Replica<S> {
         let from = self.space(&id)?.fork(&writer).map_or(0, |fork| fork.place().2);
         let aside = self.aside(id, &writer)?.into_iter();
         let unsaid = aside.filter(|(entry, said)| !said && entry.header().seq >= from).map(|(entry, _)| entry);
-        let unsaid: Vec<Verified> = unsaid.collect();
+        let mut unsaid: Vec<Verified> = unsaid.collect();
+        // What came again in the log itself, before this store had a writer to say it with, is not lost.
+        let space = self.space(&id)?;
+        let mut stands = BTreeSet::new();
+        let next = space.staged_frontier().next(&writer);
+        let seqs = unsaid.iter().map(|entry| entry.header().seq).filter(|seq| *seq < next);
+        for place in seqs.filter_map(|seq| space.place(&writer, seq)) {
+            stands.insert(read_header(&self.reader(), place)?.id());
+        }
+        for entry in unsaid.extract_if(.., |entry| stands.contains(&entry.id())) {
+            self.stage_aside(&entry, true);
+        }
         let (mut words, mut seen) = (Vec::new(), BTreeSet::new());
         for history in histories(&unsaid) {
             let mut by_record: BTreeMap<RecordId, Vec<&Verified>> = BTreeMap::new();

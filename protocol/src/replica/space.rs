@@ -77,6 +77,10 @@ impl Space {
     pub fn is_erased(&self, record: &RecordId) -> bool {
         self.erased.contains(record)
     }
+    /// Whether a record is erased as far as is durable: only that is told.
+    pub(crate) fn is_durably_erased(&self, record: &RecordId) -> bool {
+        self.durable_erasures.erased(&self.durable_charter, record).is_some()
+    }
     /// Who erased a record, where it is erased.
     pub fn erased_by(&self, record: &RecordId) -> Option<ErasedBy> {
         self.erasures.erased(&self.charter, record)

@@ -311,11 +311,9 @@ pub(super) fn nothing_is_sent_before_it_is_durable(
             let own = voted.votes.iter().any(|vote| vote.school == school);
             !own || witness.answered.contains_key(&voted.decision.id())
         }),
-        Message::ErasureMarks(..)
-        | Message::Erasures(..)
-        | Message::Forks(_)
-        | Message::Aside(_)
-        | Message::Bye(_) => true,
+        Message::ErasureMarks(..) | Message::Erasures(..) | Message::Forks(_) | Message::Aside(_) | Message::Bye(_) => {
+            true
+        }
     };
     Violation::unless(durable, NAME, || format!("{message:?}"))
 }

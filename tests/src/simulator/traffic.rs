@@ -336,6 +336,11 @@ impl World {
         self.witnesses[number].flushed(number, replica, &notices, &mut self.model)?;
         self.model.flushed(number);
         self.say(format_args!("n{number} flushes: {} notices", notices.len()));
+        for notice in &notices {
+            if let Notice::Restated(_, record) = notice {
+                self.say(format_args!("n{number} says again: {record:?}"));
+            }
+        }
         for space in notices.iter().map(space_of).collect::<std::collections::BTreeSet<_>>() {
             let witness = &self.witnesses[number].spaces[&space];
             invariants::one_view_per_frontier(&mut self.views, number, space, witness)?;

@@ -143,7 +143,10 @@ impl Session {
                 let place = space.place(writer, log.sent).ok_or(Fault::Store("a log is gone".to_owned()))?;
                 let mut entry = read_entry(replica.store(), place)?;
                 if space.is_erased(&entry.header().record) {
-                    // Known to be erased, and perhaps not durably gone yet.
+                    if !space.is_durably_erased(&entry.header().record) {
+                        // The peer is told that it is erased once that is durable here, and then this.
+                        break;
+                    }
                     entry = entry.without_payload();
                 }
                 let size = entry.signed_bytes().len() + entry.payload().map_or(0, |p| p.as_bytes().len());
