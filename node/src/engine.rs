@@ -39,7 +39,7 @@ use staffroom_protocol::id::{DeviceId, SpaceId, TicketId};
 use staffroom_protocol::replica::{Local, Notice};
 use staffroom_protocol::sync::{Ended, Input, Message};
 use staffroom_protocol::time::Millis;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 pub use devices::DeviceCommand;
 pub use files::{BlobCommand, Want};
@@ -164,6 +164,7 @@ pub fn wall_clock() -> Millis {
 pub struct Engine {
     commands: mpsc::Sender<Command>,
     notices: broadcast::Sender<Notice>,
+    turns: watch::Receiver<u64>,
     snapshots: Snapshots,
     blobs: Blobs,
     device: DeviceId,
@@ -187,12 +188,14 @@ impl Engine {
         let device = replica.device();
         let (commands, queue) = mpsc::channel(QUEUE);
         let (notices, _) = broadcast::channel(1024);
+        let (turn, turns) = watch::channel(0);
         let desk = desk::Desk::new(replica, life, snapshots.clone(), path, (blobs.clone(), policy), notices.clone());
         let thread = thread::Builder::new().name("engine".to_owned());
         let fault = Arc::new(OnceLock::new());
         let ended = fault.clone();
-        let thread = thread.spawn(move || run(desk, queue, &ended)).map_err(|error| Fault::Store(error.to_string()))?;
-        Ok((Self { commands, notices, snapshots, blobs, device, fault }, thread))
+        let thread =
+            thread.spawn(move || run(desk, queue, &turn, &ended)).map_err(|error| Fault::Store(error.to_string()))?;
+        Ok((Self { commands, notices, turns, snapshots, blobs, device, fault }, thread))
     }
     /// This node's device.
     pub fn device(&self) -> DeviceId {
@@ -201,6 +204,11 @@ impl Engine {
     /// What became durable, from now on.
     pub fn notices(&self) -> broadcast::Receiver<Notice> {
         self.notices.subscribe()
+    }
+    /// Counts the turns in which something came from elsewhere than the API: what a node says of its
+    /// partners and their sessions is other than before only after such a turn.
+    pub fn turns(&self) -> watch::Receiver<u64> {
+        self.turns.clone()
     }
     /// Sends a command; waits where too many wait already. Nothing happens once the engine stopped.
     pub async fn send(&self, command: Command) -> bool {
@@ -256,8 +264,8 @@ impl Engine {
 }
 
 /// Takes what waits, stages it, flushes, answers; where the disk fails, leaves word of that.
-fn run(mut desk: desk::Desk, mut queue: mpsc::Receiver<Command>, ended: &OnceLock<Fault>) {
-    if let Err(fault) = work(&mut desk, &mut queue) {
+fn run(mut desk: desk::Desk, mut queue: mpsc::Receiver<Command>, turn: &watch::Sender<u64>, ended: &OnceLock<Fault>) {
+    if let Err(fault) = work(&mut desk, &mut queue, turn) {
         tracing::error!(%fault, "the store failed; nothing more is acknowledged");
         // Said before anybody who waits is let go.
         let _ = ended.set(fault);
@@ -266,18 +274,25 @@ fn run(mut desk: desk::Desk, mut queue: mpsc::Receiver<Command>, ended: &OnceLoc
 
 /// Ends where it is asked to, or, by rule 1 of the promises, once the disk failed: then nothing is
 /// acknowledged again, and only opening the store anew tells what is durable.
-fn work(desk: &mut desk::Desk, queue: &mut mpsc::Receiver<Command>) -> Result<(), Fault> {
+fn work(desk: &mut desk::Desk, queue: &mut mpsc::Receiver<Command>, turn: &watch::Sender<u64>) -> Result<(), Fault> {
     // What was erased before the last stop and could not be made unreadable then.
     desk.wipe()?;
     while let Some(command) = queue.blocking_recv() {
+        let mut moves = !matches!(command, Command::Api(..));
         let mut stop = desk.take(command);
         for _ in 1..GROUP {
             match queue.try_recv() {
-                Ok(command) if stop.is_none() => stop = desk.take(command),
+                Ok(command) if stop.is_none() => {
+                    moves |= !matches!(command, Command::Api(..));
+                    stop = desk.take(command);
+                }
                 _ => break,
             }
         }
         desk.settle()?;
+        if moves {
+            turn.send_modify(|turns| *turns += 1);
+        }
         if let Some(answer) = stop {
             let _done = desk.wipe_at_the_end();
             let _ = answer.send(());

@@ -54,7 +54,6 @@ fn honest_members_converge_beside_one_that_lies() {
 }
 
 #[test]
-#[ignore = "open: seed 10 asks for what is erased too often, since erasures came"]
 fn twenty_members_converge_whatever_goes_wrong() {
     let seeds = number("STAFFROOM_SEEDS").map_or(20, |seeds| seeds.div_ceil(50));
     let (counts, failure) = run_seeds(number("STAFFROOM_FIRST_SEED").unwrap_or(1), seeds, Plan::large);
@@ -77,7 +76,6 @@ fn members_converge_whatever_forks() {
 }
 
 #[test]
-#[ignore = "open: a receipt may be refused before its proof is here and then stay away (seed 18; `small` with erasures: seed 83)"]
 fn what_is_erased_is_nowhere_whatever_goes_wrong() {
     let seeds = number("STAFFROOM_SEEDS").map_or(60, |seeds| seeds.div_ceil(16));
     let (counts, failure) = run_seeds(number("STAFFROOM_FIRST_SEED").unwrap_or(1), seeds, Plan::erasing);
@@ -194,7 +192,6 @@ fn a_vote_that_is_forgotten_is_caught() {
 }
 
 #[test]
-#[ignore = "open: the planted fault is not caught any more, since erasures came"]
 fn a_fork_that_nobody_tells_of_is_caught() {
     caught(Planted::ForkKept);
 }

@@ -164,7 +164,7 @@ impl Plan {
     pub fn forking(seed: u64) -> Self {
         let mut plan = Self::small(seed);
         plan.troubles.extend([Trouble::Restore, Trouble::Copy]);
-        Self { name: "forking", trouble_ms: 5_000, erasing: 0, ..plan }
+        Self { name: "forking", trouble_ms: 5_000, ..plan }
     }
 
     /// Three to five nodes whose people erase much, and which are often off.

@@ -178,7 +178,8 @@ impl World {
             let replica = self.nodes[number].replica.as_ref().expect("was just started");
             self.witnesses[number].restarted(number, replica)?;
         }
-        Ok(())
+        // What was erased before the last stop and could not be made unreadable then.
+        self.wipe(number)
     }
 
     /// Everything heals: what is down starts, clocks are right, the network carries all.

@@ -1,8 +1,8 @@
 //! What the tests of the network stand on: schools, strangers, a cable to pull.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use futures::{AsyncWriteExt, StreamExt};
 use libp2p::swarm::{StreamProtocol, SwarmEvent};
@@ -18,11 +18,24 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 pub(super) const SYNC: StreamProtocol = StreamProtocol::new("/staffroom/sync/1");
 pub(super) const JOIN: StreamProtocol = StreamProtocol::new("/staffroom/join/1");
 pub(super) const LOOPBACK: &str = "/ip4/127.0.0.1/tcp/0";
+
+/// Grows with each turn of a school's engine, and with each stranger that is cut off.
+static TURNS: LazyLock<watch::Sender<u64>> = LazyLock::new(|| watch::Sender::new(0));
+
+/// Makes those who wait look again whenever this engine had a turn, until it stops.
+fn follow(running: &Running) {
+    let mut turns = running.engine().turns();
+    tokio::spawn(async move {
+        while turns.changed().await.is_ok() {
+            TURNS.send_modify(|turns| *turns += 1);
+        }
+    });
+}
 
 /// A school with a running node.
 pub(super) struct School {
@@ -42,6 +55,7 @@ impl School {
         home.set_up(&NewSchool { name: name.to_owned(), ..NewSchool::default() }).expect("set up");
         let node = Node::open(&home).expect("open");
         let running = node.run_with(Some(vec![LOOPBACK.to_owned()]), Some(false), times).await.expect("run");
+        follow(&running);
         Self { running, node: Some(node), folder }
     }
     pub(super) async fn ask(&self, request: Request) -> Answer {
@@ -96,14 +110,19 @@ impl Drop for School {
     }
 }
 
-/// Waits until something holds, or says what did not. What nodes say of themselves comes with no event:
-/// so they are asked again.
+/// Waits until something holds, or says what did not: looks again after each turn of an engine.
 pub(super) async fn eventually(what: &str, within: Duration, mut holds: impl AsyncFnMut() -> bool) {
-    let began = Instant::now();
-    while !holds().await {
-        assert!(began.elapsed() < within, "{what} did not happen within {within:?}");
-        sleep(Duration::from_millis(20)).await;
-    }
+    let mut turns = TURNS.subscribe();
+    let held = timeout(within, async {
+        loop {
+            turns.borrow_and_update();
+            if holds().await {
+                return;
+            }
+            turns.changed().await.expect("it lives as long as the process");
+        }
+    });
+    assert!(held.await.is_ok(), "{what} did not happen within {within:?}");
 }
 
 pub(super) fn partner(status: &Status) -> (PartnerState, Option<String>) {
@@ -136,6 +155,7 @@ pub(super) async fn two_schools_with(times: Times) -> (School, School) {
 pub(super) struct Stranger {
     control: Control,
     peer: PeerId,
+    is_cut: Arc<AtomicBool>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -170,14 +190,18 @@ impl Stranger {
             }
         };
         let peer = timeout(Duration::from_secs(10), connected).await.expect("an outcome")?;
+        let is_cut = Arc::new(AtomicBool::new(false));
+        let ended = is_cut.clone();
         let task = tokio::spawn(async move {
             loop {
                 if let SwarmEvent::ConnectionClosed { .. } = swarm.select_next_some().await {
-                    return;
+                    break;
                 }
             }
+            ended.store(true, Ordering::Relaxed);
+            TURNS.send_modify(|turns| *turns += 1);
         });
-        Ok(Self { control, peer, task })
+        Ok(Self { control, peer, is_cut, task })
     }
     pub(super) async fn open(&mut self, protocol: StreamProtocol) -> Result<libp2p::Stream, OpenStreamError> {
         self.control.open_stream(self.peer, protocol).await
@@ -188,7 +212,7 @@ impl Stranger {
     }
     /// Whether the connection is gone.
     pub(super) fn is_cut(&self) -> bool {
-        self.task.is_finished()
+        self.is_cut.load(Ordering::Relaxed)
     }
 }
 
