@@ -37,15 +37,7 @@ fn receiving_on_a_failing_disk_is_never_answered_with_in_step() {
         assert!(!done || ours["frontier"] == theirs["frontier"], "in step, and it is not: {ours}\n{theirs}");
         assert!(!done || titles(&brook) == titles(&hill), "in step, and records are missing");
     };
-    let work = Work {
-        name: "sync",
-        home: brook.clone(),
-        args: vec!["sync".to_owned()],
-        makes: Vec::new(),
-        acknowledged: Box::new(same),
-        done_already: None,
-        network: true,
-    };
+    let work = Work { network: true, ..Work::over("sync", &brook, vec!["sync".to_owned()], Box::new(same)) };
     work.sweep(folder.path());
     drop(node);
 }
@@ -69,13 +61,10 @@ fn fetching_on_a_failing_disk_gives_a_whole_file_or_none() {
         assert!(!to.exists() || fs::read(&to).expect("got") == sheet, "other bytes");
     };
     let work = Work {
-        name: "get",
-        home: brook.clone(),
-        args: vec!["get".to_owned(), id, "--to".to_owned(), text(&to)],
         makes: vec![to.clone()],
-        acknowledged: Box::new(whole),
         done_already: Some("is there already"),
         network: true,
+        ..Work::over("get", &brook, vec!["get".to_owned(), id, "--to".to_owned(), text(&to)], Box::new(whole))
     };
     work.sweep(folder.path());
     drop(node);

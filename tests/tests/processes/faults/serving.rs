@@ -13,7 +13,7 @@ use staffroom_tests::faults::{Fault, calls, log_in};
 use staffroom_tests::processes::{Serving, cluster, hold_the_same, json, lessons, share, until};
 
 use super::partners::behind;
-use super::{CALLS, all, are_listed, can, lines, strides, text, titles};
+use super::{all, are_listed, can, faults, lines, strides, text, titles};
 
 /// What one run came to.
 struct Ran {
@@ -71,33 +71,30 @@ fn once(home: &Path, folder: &Path, fault: Fault, number: usize, act: &Act<'_>) 
 /// Every call of the engine's thread during `act`, or some of them.
 fn sweep(name: &str, home: &Path, folder: &Path, most: usize, act: &Act<'_>) {
     let (mut number, mut total) = (0, 0);
-    for (call, errors) in CALLS {
-        let mut next = |error, at| {
+    for fault in faults() {
+        let mut next = |at| {
             number += 1;
-            once(home, folder, Fault { call, error, at }, number, act)
+            once(home, folder, Fault { at, ..fault }, number, act)
         };
-        for &error in &errors[..if all() { errors.len() } else { 1 }] {
-            let Some(clean) = next(error, None) else {
-                println!("skipped: {name} needs leave to trace a running process");
-                return;
-            };
-            assert!(!clean.failed && !clean.ended);
-            let last = clean.calls.min(most);
-            let tried: BTreeSet<usize> =
-                if all() { (1..=last).collect() } else { strides(last, 1).into_iter().collect() };
-            let (mut runs, mut failed, mut ended) = (0, 0, 0);
-            for at in tried.into_iter().filter(|_| last > 0) {
-                let ran = next(error, Some(at)).expect("as before");
-                (runs, failed, ended) = (runs + 1, failed + usize::from(ran.failed), ended + usize::from(ran.ended));
-            }
-            total += failed;
-            if runs > 0 {
-                println!(
-                    "{name}, {call} {error}: {runs} runs, {failed} calls failed of {}; {ended} ended by themselves; \
-                     0 false acknowledgements",
-                    clean.calls
-                );
-            }
+        let Some(clean) = next(None) else {
+            println!("skipped: {name} needs leave to trace a running process");
+            return;
+        };
+        assert!(!clean.failed && !clean.ended);
+        let last = clean.calls.min(most);
+        let tried: BTreeSet<usize> = if all() { (1..=last).collect() } else { strides(last, 1).into_iter().collect() };
+        let (mut runs, mut failed, mut ended) = (0, 0, 0);
+        for at in tried.into_iter().filter(|_| last > 0) {
+            let ran = next(Some(at)).expect("as before");
+            (runs, failed, ended) = (runs + 1, failed + usize::from(ran.failed), ended + usize::from(ran.ended));
+        }
+        total += failed;
+        if runs > 0 {
+            println!(
+                "{name}, {fault}: {runs} runs, {failed} calls failed of {}; {ended} ended by themselves; \
+                 0 false acknowledgements",
+                clean.calls
+            );
         }
     }
     assert!(total > 0, "{name}: no call failed");
