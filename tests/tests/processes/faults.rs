@@ -6,6 +6,7 @@
 //! each kind are tried, the first, the last and some between, by a stride; `STAFFROOM_FAULTS=all` tries
 //! every one, until a run is without a fault.
 
+mod beginning;
 mod commands;
 mod full;
 mod partners;
