@@ -9,6 +9,7 @@
 mod beginning;
 mod commands;
 mod full;
+mod left;
 mod partners;
 mod serving;
 
