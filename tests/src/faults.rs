@@ -108,6 +108,15 @@ impl Call {
     pub fn is_of_a_file(&self) -> bool {
         !["anon_inode:", "<socket:", "<UNIX", "<TCP"].iter().any(|other| self.text.contains(other))
     }
+    /// The name of the file, or of the folder of files that are named by their hashes.
+    pub fn file(&self) -> String {
+        let quoted = || self.text.split('"').nth(1).filter(|path| !path.is_empty());
+        let opened = || self.text.split_once('<')?.1.split('>').next();
+        let path = Path::new(quoted().or_else(opened).unwrap_or_default());
+        let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let own = name(path);
+        if own.contains('.') { own } else { path.parent().map(name).unwrap_or_default() }
+    }
     /// Whether it writes to standard output (1) or standard error (2).
     pub fn is_output(&self, number: u8) -> bool {
         self.text.starts_with(&format!("write({number}<"))

@@ -7,7 +7,7 @@ use std::fs;
 use serde_json::Value;
 use staffroom_tests::processes::{Serving, cluster, json, run};
 
-use super::super::{lessons_file, set_up, ticket};
+use super::super::{lessons_file, set_up};
 use super::commands::{Home, gives, with_a_record};
 use super::{Work, can, text, titles};
 
@@ -53,21 +53,27 @@ fn joining_on_a_failing_disk_is_finished_by_joining_again() {
     let folder = tempfile::tempdir().expect("a folder");
     let (hill, brook) = (folder.path().join("hillside"), folder.path().join("brook"));
     set_up(&hill, "Hillside Primary");
-    json(&hill, &["cluster", "create", "The Brook Cluster"]);
-    json(&hill, &["import", &lessons_file(folder.path(), 0..5), "--to", "The Brook Cluster"]);
+    let lessons = lessons_file(folder.path(), 0..5);
     let node = Serving::start(&hill, &[]);
-    // A school and a ticket of its own for each run.
+    // A cluster and a school of its own for each run: a steward admits so many and no more.
+    let number = Cell::new(0);
+    let name = || format!("Cluster {}", number.get());
     let begin = || {
+        number.set(number.get() + 1);
+        json(&hill, &["cluster", "create", &name()]);
+        json(&hill, &["import", &lessons, "--to", &name()]);
+        let ticket = json(&hill, &["invite", "--no-confirm", "--cluster", &name()])["ticket"].clone();
         let _ = fs::remove_dir_all(&brook);
         set_up(&brook, "Brook Lane School");
         let settings = "listen = [\"/ip4/127.0.0.1/tcp/0\"]\nmdns = false\nfetch = \"opened\"\n";
         fs::write(brook.join("share.toml"), settings).expect("settings");
-        vec!["join".to_owned(), ticket(&hill), "--wait".to_owned(), "30".to_owned()]
+        let ticket = ticket.as_str().expect("a ticket").to_owned();
+        vec!["join".to_owned(), ticket, "--wait".to_owned(), "30".to_owned()]
     };
     let joined = |_: &[Value], done: bool| {
         if done {
-            assert_eq!(cluster(&brook)["name"], "The Brook Cluster");
-            assert_eq!(titles(&brook), titles(&hill), "joined, and records are missing");
+            assert_eq!(cluster(&brook)["name"], name());
+            assert_eq!(titles(&brook).len(), 5, "joined, and records are missing");
         }
     };
     let work = Work { network: true, ..Work::from("join", &brook, Box::new(begin), Box::new(joined)) };
