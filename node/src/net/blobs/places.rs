@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     fn partner(device: u8, school: u8) -> Partner {
-        Partner { device: DeviceId([device; 32]), school: SchoolId([school; 32]), here: device % 2 == 0 }
+        Partner { device: DeviceId([device; 32]), school: SchoolId([school; 32]), here: device.is_multiple_of(2) }
     }
     /// Lets all who come in turn ask for a place.
     fn seated(coming: &[Partner]) -> Vec<Partner> {
