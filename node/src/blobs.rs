@@ -14,12 +14,13 @@
 mod cache;
 mod file;
 mod partial;
+mod tidy;
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek as _, SeekFrom};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use staffroom_protocol::blob::{Builder, Manifest};
 use staffroom_protocol::id::{BlobId, SpaceId};
@@ -31,8 +32,6 @@ pub use partial::Partial;
 
 /// What stays free on the disk whatever is fetched, bytes: room for the store to go on.
 const RESERVE: u64 = 256 << 20;
-/// What was left by a process that was killed is removed after so long: nobody writes one file for a day.
-const LEFT_OVER: Duration = Duration::from_hours(24);
 
 /// What the system counts a file's room in, bytes.
 const BLOCK: u64 = 512;
@@ -81,7 +80,7 @@ impl Blobs {
         // Read to its end: one that has rotted is written anew.
         let here = self.open(&manifest.id()).and_then(|here| here.copy_to(&mut io::sink(), &mut |_| {}));
         if here.is_ok() {
-            self.keep_name(&self.path(&manifest.id())).map_err(NotAdded::NotStored)?;
+            self.renew(&self.path(&manifest.id())).map_err(NotAdded::NotStored)?;
             progress(manifest.length());
             return Ok(manifest);
         }
@@ -161,19 +160,6 @@ impl Blobs {
         }
         Ok(())
     }
-    /// Removes what processes that were killed left half written, and what was made out of blobs that are gone.
-    pub fn tidy(&self) {
-        self.tidy_kept();
-        let is_old = |path: &Path| {
-            let modified = fs::metadata(path).and_then(|about| about.modified());
-            modified.is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age > LEFT_OVER))
-        };
-        for path in list(&self.incoming()).unwrap_or_default() {
-            if path.extension().is_some_and(|ending| ending == "new") && is_old(&path) {
-                let _ = fs::remove_file(path);
-            }
-        }
-    }
     /// Whether so many bytes may be written without filling the disk.
     pub fn has_room(&self, bytes: u64) -> io::Result<()> {
         let place = if self.0.exists() { &self.0 } else { self.0.parent().unwrap_or(&self.0) };
@@ -223,7 +209,13 @@ impl Blobs {
         // What has a name counts as durable: where that is not so, it loses it again.
         self.keep_name(&to).inspect_err(|_| drop(fs::remove_file(&to)))
     }
-    /// Makes the name of a file durable; who gave it may have been killed before that.
+    /// Makes a file that is here as good as one that was stored just now: nobody takes it for left over.
+    fn renew(&self, named: &Path) -> io::Result<()> {
+        File::options().append(true).open(named)?.set_modified(SystemTime::now())?;
+        // Who gave it its name may have been killed before that was durable.
+        self.keep_name(named)
+    }
+    /// Makes the name of a file durable.
     fn keep_name(&self, named: &Path) -> io::Result<()> {
         sync_folder(named.parent().unwrap_or(&self.0))
     }

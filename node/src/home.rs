@@ -176,6 +176,13 @@ impl Home {
         Ok(made)
     }
 
+    /// Takes a set-up back whose recovery code nobody has seen. What it made is kept aside by the next one.
+    pub fn undo_set_up(&self) -> Result<(), Failure> {
+        let path = self.0.join("identity.json");
+        let removed = fs::remove_file(&path).and_then(|()| blobs::sync_folder(&self.0));
+        removed.map_err(|error| unwritable(&path, &error))
+    }
+
     /// A recovery code that nobody has yet.
     pub fn new_code() -> Result<Secret, Failure> {
         Ok(Secret(RecoveryCode::from_random(random()?).to_text()))
@@ -329,7 +336,7 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], Failure> {
     Ok(bytes)
 }
 
-/// Writes a file that is whole or not there, durable when this returns.
+/// Writes a file that was not there: it is whole and durable when this returns, or not there.
 fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
     let part = path.with_extension("part");
     let written =
@@ -337,7 +344,9 @@ fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
             file.write_all(bytes)?;
             file.sync_all()?;
             fs::rename(&part, path)?;
-            fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+            let folder = path.parent().unwrap_or(Path::new("."));
+            // Whoever is told that it failed finds nothing.
+            blobs::sync_folder(folder).inspect_err(|_| drop(fs::remove_file(path)))
         });
     written.map_err(|error| {
         let _ = fs::remove_file(&part);

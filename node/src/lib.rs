@@ -17,6 +17,7 @@ pub mod blobs;
 pub mod engine;
 pub mod exchange;
 mod home;
+mod left_over;
 mod life;
 pub mod net;
 mod node;

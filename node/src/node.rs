@@ -12,7 +12,7 @@ use crate::engine::{Command, Engine, Policy, Want};
 use crate::home::{Home, random};
 use crate::net::{Joining, Net, NetConfig, Times};
 use crate::verify::{self, Checked};
-use crate::{backup, socket};
+use crate::{backup, left_over, socket};
 use staffroom_protocol::charter::DeviceTicket;
 use staffroom_protocol::id::SchoolId;
 use staffroom_protocol::identity::{IdentityChain, RecoveryCode};
@@ -76,6 +76,7 @@ impl Node {
         let net = Net::start(self.engine.clone(), self.home.device_seed()?, config).await?;
         let running = Running { home: self.home.clone(), engine: self.engine.clone(), net };
         tokio::spawn(socket::serve(listener, running.clone()));
+        tokio::spawn(left_over::sweep(self.engine.clone()));
         Ok(running)
     }
     /// Ends the engine after a last flush, and waits for it.

@@ -13,6 +13,7 @@
 
 mod manifest;
 mod message;
+mod pace;
 mod transfer;
 
 pub use manifest::{Builder, Manifest, chunk_hash};

@@ -5,6 +5,7 @@
 //! over once no call failed any more, and [`Call::thread`] tells which one it was.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -21,8 +22,8 @@ pub fn may_trace() -> bool {
 pub struct Fault {
     /// The name of the system call.
     pub call: &'static str,
-    /// The error that it ends with.
-    pub error: &'static str,
+    /// The error that it ends with; none where the process is killed instead, before the call.
+    pub error: Option<&'static str>,
     /// Which of them, from 1; none where they are only counted.
     pub at: Option<usize>,
 }
@@ -31,6 +32,14 @@ pub struct Fault {
 pub type Only<'a> = &'a [PathBuf];
 
 impl Fault {
+    /// A call that ends with an error, to be counted first.
+    pub fn of(call: &'static str, error: &'static str) -> Self {
+        Self { call, error: Some(error), at: None }
+    }
+    /// The end of the process before the n-th such call of a thread.
+    pub fn killed(call: &'static str, at: usize) -> Self {
+        Self { call, error: None, at: Some(at) }
+    }
     /// The flags of `strace` for it, with a log.
     fn flags(&self, log: &Path, only: Only<'_>) -> Vec<String> {
         let mut flags = vec!["-y".to_owned(), "-s".to_owned(), "0".to_owned(), "-o".to_owned()];
@@ -38,7 +47,8 @@ impl Fault {
         flags.extend(["-e".to_owned(), format!("trace={}", self.call)]);
         flags.extend(only.iter().flat_map(|path| ["-P".to_owned(), path.display().to_string()]));
         if let Some(at) = self.at {
-            flags.extend(["-e".to_owned(), format!("inject={}:error={}:when={at}", self.call, self.error)]);
+            let what = self.error.map_or_else(|| "signal=KILL".to_owned(), |error| format!("error={error}"));
+            flags.extend(["-e".to_owned(), format!("inject={}:{what}:when={at}", self.call)]);
         }
         flags
     }
@@ -61,6 +71,12 @@ impl Fault {
         let mut said = BufReader::new(strace.stderr.take()?).lines();
         let attached = said.find_map(Result::ok).is_some_and(|line| line.contains("attached"));
         attached.then_some(Attached(strace))
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.call, self.error.unwrap_or("killed"))
     }
 }
 
@@ -91,6 +107,15 @@ impl Call {
     /// Whether it is the disk's, or the output's: not a signal between threads, nor the network's.
     pub fn is_of_a_file(&self) -> bool {
         !["anon_inode:", "<socket:", "<UNIX", "<TCP"].iter().any(|other| self.text.contains(other))
+    }
+    /// The name of the file, or of the folder of files that are named by their hashes.
+    pub fn file(&self) -> String {
+        let quoted = || self.text.split('"').nth(1).filter(|path| !path.is_empty());
+        let opened = || self.text.split_once('<')?.1.split('>').next();
+        let path = Path::new(quoted().or_else(opened).unwrap_or_default());
+        let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let own = name(path);
+        if own.contains('.') { own } else { path.parent().map(name).unwrap_or_default() }
     }
     /// Whether it writes to standard output (1) or standard error (2).
     pub fn is_output(&self, number: u8) -> bool {

@@ -8,7 +8,7 @@ use staffroom_node::api::{Answer, BackedUp, Request};
 
 use super::join::state;
 use crate::context::Context;
-use crate::failure::{Done, failed, unexpected};
+use crate::failure::{Done, Ended, failed, unexpected};
 use crate::output::{one_line, size, some};
 use crate::secret;
 
@@ -16,7 +16,7 @@ use crate::secret;
 #[derive(Args)]
 #[command(after_help = "Example:\n  share backup /media/usb/hillside-2026-11-22.backup\n\n\
     No key is in it: to restore it takes the recovery sheet. What was shared in clusters is at the\n\
-    partners too; drafts are in the backup alone.")]
+    partners too; drafts are in the backup alone. The exit code is 8 where files had to be left out.")]
 pub(crate) struct Backup {
     /// The file to make; nothing is overwritten
     file: PathBuf,
@@ -51,18 +51,24 @@ impl Backup {
         if files > 0 {
             records.push_str(&format!(" with {}", some(files, "file", "files")));
         }
-        if missing > 0 {
-            out.note(&format!(
-                "{} damaged or gone here and not in the backup; share verify names them",
-                if missing == 1 { "1 file is".to_owned() } else { format!("{missing} files are") }
-            ));
-        }
         out.remark(&format!(
             "{records}, {}, are in {}. No key is in it: keep the recovery sheet, without which nobody restores it.",
             size(done.bytes),
             self.file.display()
-        ))
+        ))?;
+        if missing == 0 {
+            return Ok(());
+        }
+        out.urge(&format!(
+            "{} not in the backup, being damaged, gone or not to be read here; share verify names what is",
+            files_are(missing)
+        ));
+        Err(Ended::With(8))
     }
+}
+
+fn files_are(count: u64) -> String {
+    if count == 1 { "1 file is".to_owned() } else { format!("{count} files are") }
 }
 
 impl Restore {
@@ -75,7 +81,13 @@ impl Restore {
         let restored = restored?;
         let status = state(&mut context.client()?)?;
         out.json(&json!({ "school": status.school, "device": status.device, "records": restored.records,
-            "files": restored.files }))?;
+            "files": restored.files, "missing": restored.missing }))?;
+        if restored.missing > 0 {
+            out.urge(&format!(
+                "{} not whole in the backup; partners that have them give them again",
+                files_are(restored.missing)
+            ));
+        }
         out.remark(&format!(
             "{} is set up again, with {}.\n\n  home    {}\n  device  {}\n\n\
              Run it, and partners bring what came later:\n  share serve\n\n\

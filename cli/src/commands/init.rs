@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 use staffroom_node::api::{Code, Failure};
 use staffroom_node::{Home, NewSchool, SetUp};
 
 use crate::context::Context;
-use crate::failure::{Done, usage};
+use crate::failure::{Done, Ended, failed, usage};
 use crate::output::Output;
 use crate::sheet::Sheet;
 
@@ -36,13 +36,13 @@ impl Init {
         self.sheet.as_deref().map_or(Ok(()), Sheet::check)?;
         let made = set_up(&context.home, &school)?;
         let out = &context.out;
-        out.json(&json!({
+        let document = json!({
             "school": made.school,
             "device": made.device,
             "home": context.home.path(),
             "recovery_code": made.recovery_code,
-        }))?;
-        told(out, &context.home, &made)?;
+        });
+        tell(out, &context.home, &made, &document)?;
         if let Some(path) = &self.sheet {
             let (school, code) = (&made.school, made.recovery_code.clone());
             let (name, reach) = (school.name.clone(), Vec::new());
@@ -77,9 +77,23 @@ pub(super) fn set_up(home: &Home, school: &NewSchool) -> Done<SetUp> {
     Ok(home.set_up(school)?)
 }
 
-/// What was made. The recovery code is printed this once.
-pub(super) fn told(out: &Output, home: &Home, made: &SetUp) -> Done {
-    out.say(&format!(
+/// Tells what was made. The recovery code is printed this once: where that failed, nobody has it, and the
+/// set-up is taken back.
+pub(super) fn tell(out: &Output, home: &Home, made: &SetUp, document: &Value) -> Done {
+    let told = out.json(document).and_then(|()| out.say(&words(home, made)));
+    told.or_else(|ended| {
+        home.undo_set_up()?;
+        let why = match ended {
+            Ended::Failed(failure) => failure.message,
+            Ended::With(_) | Ended::Unread => "nobody reads the output".to_owned(),
+        };
+        let failure = failed(format!("nothing is set up, since the recovery code could not be shown: {why}"));
+        Err(failure.hint("the same command may be tried again").into())
+    })
+}
+
+fn words(home: &Home, made: &SetUp) -> String {
+    format!(
         "{} is set up.\n\n  home    {}\n  school  {}\n  device  {}\n\nRecovery code, printed this once:\n\n  {}\n\n\
          Write it down and keep it where your school keeps its keys. If this machine is lost, it proves who the\n\
          school is. It exists nowhere else, and nobody can send you another.",
@@ -88,5 +102,5 @@ pub(super) fn told(out: &Output, home: &Home, made: &SetUp) -> Done {
         made.school.id,
         made.device,
         made.recovery_code,
-    ))
+    )
 }

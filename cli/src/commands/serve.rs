@@ -86,13 +86,13 @@ impl Serve {
         }
         let school = init::named(self.school.as_deref(), self.phase.as_deref(), self.place.as_deref())?;
         let made = init::set_up(&context.home, &school)?;
-        context.out.json(&json!({
+        let document = json!({
             "event": "set_up",
             "school": made.school,
             "device": made.device,
             "recovery_code": made.recovery_code,
-        }))?;
-        init::told(&context.out, &context.home, &made)?;
+        });
+        init::tell(&context.out, &context.home, &made, &document)?;
         context.out.say("")
     }
 

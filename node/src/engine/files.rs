@@ -43,6 +43,8 @@ pub enum BlobCommand {
     Served(SpaceId, BlobId, DeviceId),
     /// What is here of a file is damaged: it was moved aside, and is to be fetched again.
     Damaged(BlobId),
+    /// Nothing seemed to name these files: where that is so, they go.
+    LeftOver(Vec<BlobId>),
 }
 
 impl Desk {
@@ -61,6 +63,11 @@ impl Desk {
             BlobCommand::GivenUp(want) => self.given_up(&want),
             BlobCommand::Served(space, blob, device) => self.holds(space, blob, &device),
             BlobCommand::Damaged(blob) => self.damaged(blob),
+            BlobCommand::LeftOver(blobs) => {
+                if let Err(fault) = blobs.iter().try_for_each(|blob| self.left_over(blob)) {
+                    tracing::warn!(%fault, "files that no record names stay");
+                }
+            }
         }
     }
 
@@ -102,6 +109,14 @@ impl Desk {
         self.replica.know_blob(want.space, want.blob, want.bytes, Known::Fetched)?;
         for device in from {
             self.holds(want.space, want.blob, device);
+        }
+        Ok(())
+    }
+    /// A file that nothing names goes, unless a record came to name it.
+    fn left_over(&mut self, blob: &BlobId) -> Result<(), Fault> {
+        if Catalogue(&self.replica.reader()).uses(blob, None)?.is_empty() {
+            self.replica.drop_file(blob)?;
+            self.drops = true;
         }
         Ok(())
     }

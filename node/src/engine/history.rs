@@ -89,7 +89,7 @@ pub(super) fn fields_at(
                 .hint("type a few letters more"));
         }
     };
-    let fields = Catalogue(snapshot).fields_at(&space, &record, &change).map_err(failed)?;
+    let fields = Catalogue(snapshot).fields_at(&space, &record, &[change]).map_err(failed)?;
     Ok((change, fields.ok_or_else(unknown)?))
 }
 

@@ -341,7 +341,10 @@ fn titles(snapshot: &Snapshot, fields: &Fields) -> BTreeMap<String, String> {
     };
     let title = |id: &str| {
         let card = Catalogue(snapshot).card(&id.parse().ok()?).ok()??;
-        Some((id.to_owned(), card.line("title").to_owned()))
+        // A list of another school's may name what is hidden here.
+        let hidden = erasing::is_hidden(snapshot, &card.id);
+        let title = if hidden { "hidden at our school" } else { card.line("title") };
+        Some((id.to_owned(), title.to_owned()))
     };
     lines.chain(listed).filter_map(title).collect()
 }

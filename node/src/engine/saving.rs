@@ -1,6 +1,6 @@
 //! Making and changing records: what a person gave becomes what is signed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use staffroom_protocol::catalogue::Catalogue;
 use staffroom_protocol::fault::Blame;
@@ -169,17 +169,32 @@ pub(super) fn edit(
 ) -> Result<Answer, Failure> {
     let id = record(desk, &desk.snapshot()?, asked)?;
     let mut card = referred(desk, &id.to_string())?;
-    let fields = prepare(desk, card.space, &card.kind, fields, &card.fields)?;
+    // What was there when it was read and is gone since is no addition of who kept it.
+    let read = read_at(desk, &card, heads.as_deref())?;
+    let fields = prepare(desk, card.space, &card.kind, fields, &read)?;
     let edit = Edit { record: id, fields, heads, author };
     let changed = desk.replica.edit(&edit, wall_clock());
     if changed.is_ok() {
-        desk.attach(card.space, &edit.fields, &card.fields).map_err(failed)?;
+        desk.attach(card.space, &edit.fields, &read).map_err(failed)?;
     }
     // What became of it is told under the title that it has now.
     if let Ok(Some(now)) = Catalogue(&desk.replica.reader()).card(&id) {
         card = now;
     }
     edited(&card, changed)
+}
+
+/// The fields of a record as they were at these heads; the present ones where none are named.
+fn read_at(desk: &Desk, card: &Card, heads: Option<&[ChangeHash]>) -> Result<Fields, Failure> {
+    let current = heads.is_none_or(|heads| {
+        let is = |all: &[ChangeHash]| all.iter().copied().collect::<BTreeSet<_>>();
+        is(heads) == is(&card.heads)
+    });
+    let then = match heads.filter(|_| !current) {
+        Some(heads) => Catalogue(&desk.replica.reader()).fields_at(&card.space, &card.id, heads).map_err(failed)?,
+        None => None,
+    };
+    Ok(then.unwrap_or_else(|| card.fields.clone()))
 }
 
 /// What became of a change to a record.

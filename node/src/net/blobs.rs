@@ -8,14 +8,18 @@
 //! ```
 //!
 //! `serve` answers partners: each question is judged by the engine, and each chunk checked before it is
-//! sent. `fetch` gets one file from all partners that have it; `plan` decides which files when. Memory is
+//! sent. `fetch` gets one file from all `partners` that have it, in `places` that are
+//! shared out by school; `plan` decides which files when, and those that come slowly take `turn`s. Memory is
 //! bounded by the chunks under way, whatever the length of a file.
 
 mod disk;
 mod fetch;
+mod partners;
+mod places;
 mod plan;
 mod provider;
 mod serve;
+mod turn;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

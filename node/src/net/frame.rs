@@ -4,6 +4,7 @@
 //! came, not with what was announced. Who sends a frame too slowly, or does not read, is cut off.
 
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -39,32 +40,67 @@ impl From<io::Error> for NoFrame {
 
 /// Reads one frame of at most `most` bytes; waits for its first byte for as long as it takes.
 pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin), line: &Line, most: usize) -> Result<Vec<u8>, NoFrame> {
+    read_with(stream, line, most, None).await
+}
+
+/// The same for a frame that may take as long as it takes, and whose bytes are counted as they come: who
+/// waits for it judges by that.
+pub(super) async fn read_counted(
+    stream: &mut (impl AsyncRead + Unpin),
+    line: &Line,
+    most: usize,
+    heard: &AtomicU64,
+) -> Result<Vec<u8>, NoFrame> {
+    read_with(stream, line, most, Some(heard)).await
+}
+
+async fn read_with(
+    stream: &mut (impl AsyncRead + Unpin),
+    line: &Line,
+    most: usize,
+    counted: Option<&AtomicU64>,
+) -> Result<Vec<u8>, NoFrame> {
+    let came = |count: usize| {
+        line.touch();
+        if let Some(heard) = counted {
+            heard.fetch_add(count as u64, Ordering::Relaxed);
+        }
+    };
     let mut length = [0; 4];
     stream.read_exact(&mut length[..1]).await?;
-    line.touch();
-    let slow = |_| NoFrame::Fault(Fault::Slow { what: "frame" });
+    came(1);
     let began = Instant::now();
-    timeout_at(began + line.times.frame, stream.read_exact(&mut length[1..])).await.map_err(slow)??;
+    let until = |length: u32| {
+        let time = line.times.frame + Duration::from_secs(u64::from(length) / SLOWEST);
+        counted.is_none().then_some(began + time)
+    };
+    within(until(0), stream.read_exact(&mut length[1..])).await?;
     let length = u32::from_le_bytes(length);
     let whole = usize::try_from(length).unwrap_or(usize::MAX);
     if whole > most {
         return Err(NoFrame::Fault(Fault::TooLarge { what: "frame", most: most as u64 }));
     }
-    let deadline = began + line.times.frame + Duration::from_secs(u64::from(length) / SLOWEST);
+    let deadline = until(length);
     let mut frame = Vec::new();
     let mut filled = 0;
     while filled < whole {
         if filled == frame.len() {
             frame.resize(whole.min(filled.max(STEP) * 2), 0);
         }
-        let count = timeout_at(deadline, stream.read(&mut frame[filled..])).await.map_err(slow)??;
+        let count = within(deadline, stream.read(&mut frame[filled..])).await?;
         if count == 0 {
             return Err(NoFrame::Ended);
         }
-        line.touch();
+        came(count);
         filled += count;
     }
     Ok(frame)
+}
+
+async fn within<T>(deadline: Option<Instant>, reading: impl Future<Output = io::Result<T>>) -> Result<T, NoFrame> {
+    let Some(deadline) = deadline else { return Ok(reading.await?) };
+    let read = timeout_at(deadline, reading).await;
+    Ok(read.map_err(|_| NoFrame::Fault(Fault::Slow { what: "frame" }))??)
 }
 
 /// Reads one frame that has to be there within `time`.

@@ -3,13 +3,13 @@
 //! The dialler writes who belongs, after it asked the engine; the swarm's task writes who is
 //! connected. Locks are held for a look-up only, never across an await.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use libp2p::swarm::ConnectionId;
-use staffroom_protocol::id::{DeviceId, SpaceId};
+use staffroom_protocol::id::{DeviceId, SchoolId, SpaceId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
 
@@ -122,7 +122,7 @@ impl Drop for Held {
 
 #[derive(Default)]
 struct State {
-    spaces: BTreeMap<DeviceId, BTreeSet<SpaceId>>,
+    spaces: BTreeMap<DeviceId, BTreeMap<SpaceId, SchoolId>>,
     lines: BTreeMap<ConnectionId, Arc<Line>>,
 }
 
@@ -139,9 +139,9 @@ impl Roster {
     }
     /// Takes over who belongs.
     pub(super) fn set_partnerships(&self, partnerships: &[Partnership]) {
-        let mut spaces: BTreeMap<DeviceId, BTreeSet<SpaceId>> = BTreeMap::new();
+        let mut spaces: BTreeMap<DeviceId, BTreeMap<SpaceId, SchoolId>> = BTreeMap::new();
         for partnership in partnerships {
-            spaces.entry(partnership.device).or_default().insert(partnership.space);
+            spaces.entry(partnership.device).or_default().insert(partnership.space, partnership.school);
         }
         self.write().spaces = spaces;
     }
@@ -151,7 +151,11 @@ impl Roster {
     }
     /// Whether a device belongs to this space.
     pub(super) fn shares(&self, device: &DeviceId, space: &SpaceId) -> bool {
-        self.read().spaces.get(device).is_some_and(|spaces| spaces.contains(space))
+        self.school(device, space).is_some()
+    }
+    /// The school for which a device belongs to this space.
+    pub(super) fn school(&self, device: &DeviceId, space: &SpaceId) -> Option<SchoolId> {
+        self.read().spaces.get(device)?.get(space).copied()
     }
     /// Adds a connection.
     pub(super) fn insert(&self, line: Arc<Line>) {

@@ -17,8 +17,8 @@ pub struct Times {
     pub stranger: Duration,
     /// How long who was dialled leaves the opening of streams to who dialled.
     pub courtesy: Duration,
-    /// How long a partner that was asked for chunks of a file may send none of them whole: less than the
-    /// minute in which somebody else takes its place.
+    /// How long a partner that was asked for chunks of a file may send no byte of them: less than the minute in
+    /// which somebody else takes its place. How fast it is, and a file comes, is measured over as long.
     pub chunk: Duration,
     /// The first pause after a failure: the next ones are longer.
     pub pause: Duration,

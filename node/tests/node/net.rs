@@ -263,9 +263,8 @@ async fn a_frame_that_drips_ends_its_own_session() {
     dripping.abort();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_pulled_cable_is_noticed_and_idle_partners_stay_connected() {
-    let times = Times { beat: Duration::from_millis(250), silence: Duration::from_secs(4), ..Times::default() };
+/// Two schools in step over a cable.
+async fn over_a_cable(times: Times) -> (School, School, Cable, tokio::task::JoinHandle<()>) {
     let hill = School::start_with("Hillside Primary", times).await;
     let brook = School::start_with("Brook Academy", times).await;
     hill.found("The Valley Cluster").await;
@@ -280,6 +279,26 @@ async fn a_pulled_cable_is_noticed_and_idle_partners_stay_connected() {
     for school in [&hill, &brook] {
         eventually("in step", SOON, async || partner(&school.status().await).0 == PartnerState::InStep).await;
     }
+    (hill, brook, cable, ended)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_comes_over_a_line_that_is_never_silent_however_long_a_chunk_takes() {
+    let times = Times { chunk: Duration::from_millis(600), ..Times::default() };
+    let (hill, brook, cable, ended) = over_a_cable(times).await;
+    // A chunk takes three times as long as nothing may come.
+    cable.carry(140_000);
+    let began = Instant::now();
+    let id = hill.file("A film", &vec![7; 400_000]).await;
+    eventually("the file is here", SOON, async || brook.has_files_of(&id).await).await;
+    assert!(began.elapsed() > times.chunk * 4, "the line was quick: {:?}", began.elapsed());
+    ended.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pulled_cable_is_noticed_and_idle_partners_stay_connected() {
+    let times = Times { beat: Duration::from_millis(250), silence: Duration::from_secs(4), ..Times::default() };
+    let (hill, brook, cable, ended) = over_a_cable(times).await;
     // Idle for so many heartbeats that a dead line would have been silent for too long: they keep it.
     let beats = u32::try_from(times.silence.as_millis() / times.beat.as_millis()).expect("some") + 4;
     timeout(SOON * 3, cable.passes(beats)).await.expect("heartbeats");

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Get;
+use super::pace::{BARELY, MUCH, Pace};
 use crate::limits;
 use crate::time::Millis;
 
@@ -55,8 +56,12 @@ pub enum Input<P> {
     Left(P),
     /// A partner answered for a chunk.
     Came(P, u32, Verdict),
+    /// So many bytes came from a partner, of whatever it was asked for.
+    Heard(P, u64),
     /// Some time went by.
     Tick,
+    /// There are more who may have the blob, and no room to ask them.
+    Crowded,
 }
 
 /// Why nothing more is asked of a partner.
@@ -70,6 +75,8 @@ pub enum Dropped {
     Gone,
     /// It sends nothing.
     Silent,
+    /// It sends so slowly that others are asked instead: no fault, and better than nobody.
+    Slow,
 }
 
 /// What is to be done.
@@ -89,6 +96,7 @@ struct Provider {
     asked: BTreeSet<u32>,
     /// When it last sent something, or was first asked.
     heard: Millis,
+    pace: Pace,
 }
 
 /// Fetches the chunks of one blob. Promises that no chunk is asked for that is here or under way, and that
@@ -102,7 +110,9 @@ pub struct Transfer<P> {
     /// Those that somebody was asked for and did not send.
     back: BTreeSet<u32>,
     providers: BTreeMap<P, Provider>,
-    /// After so many milliseconds without a chunk a partner is silent.
+    /// Those that were too slow once. Should one be asked again, what it sent before may still come.
+    slow: BTreeSet<P>,
+    /// After so many milliseconds without a byte a partner is silent.
     patience: u64,
     done: bool,
 }
@@ -110,7 +120,16 @@ pub struct Transfer<P> {
 impl<P: Ord + Copy> Transfer<P> {
     /// Of a blob of so many chunks, of which these are here.
     pub fn new(count: u32, held: Chunks, patience: u64) -> Self {
-        Self { count, held, next: 0, back: BTreeSet::new(), providers: BTreeMap::new(), patience, done: false }
+        Self {
+            count,
+            held,
+            next: 0,
+            back: BTreeSet::new(),
+            providers: BTreeMap::new(),
+            slow: BTreeSet::new(),
+            patience,
+            done: false,
+        }
     }
     /// How many chunks are here.
     pub fn held(&self) -> u32 {
@@ -137,6 +156,17 @@ impl<P: Ord + Copy> Transfer<P> {
                     self.drop(partner, why, &mut out);
                 }
             }
+            Input::Heard(partner, bytes) => {
+                if let Some(provider) = self.providers.get_mut(&partner) {
+                    provider.heard = now;
+                    provider.pace.add(bytes);
+                }
+            }
+            Input::Crowded => {
+                if let Some(partner) = self.too_slow(true) {
+                    self.drop(partner, Dropped::Slow, &mut out);
+                }
+            }
             Input::Tick => {
                 // The clock may have been set back.
                 let is_silent = |provider: &Provider| {
@@ -145,6 +175,12 @@ impl<P: Ord + Copy> Transfer<P> {
                 let silent: Vec<P> = self.providers.iter().filter(|(_, p)| is_silent(p)).map(|(p, _)| *p).collect();
                 for partner in silent {
                     self.drop(partner, Dropped::Silent, &mut out);
+                }
+                for provider in self.providers.values_mut().filter(|provider| !provider.asked.is_empty()) {
+                    provider.pace.measure(now, self.patience);
+                }
+                if let Some(partner) = self.too_slow(false) {
+                    self.drop(partner, Dropped::Slow, &mut out);
                 }
             }
         }
@@ -159,7 +195,8 @@ impl<P: Ord + Copy> Transfer<P> {
 
     /// Notes what a partner sent; gives back why it is not asked any more.
     fn came(&mut self, partner: P, chunk: u32, verdict: Verdict, now: Millis) -> Option<Dropped> {
-        let Some(provider) = self.providers.get_mut(&partner) else {
+        let asked = self.providers.get(&partner).is_some_and(|provider| provider.asked.contains(&chunk));
+        let Some(provider) = self.providers.get_mut(&partner).filter(|_| asked || !self.slow.contains(&partner)) else {
             // What it sent before it was dropped is as good as any, where it is right.
             if verdict == Verdict::Good {
                 self.held.insert(chunk);
@@ -167,13 +204,16 @@ impl<P: Ord + Copy> Transfer<P> {
             }
             return None;
         };
-        if !provider.asked.contains(&chunk) {
+        if !asked {
             return Some(Dropped::Unasked);
         }
         match verdict {
             Verdict::Good => {
                 provider.asked.remove(&chunk);
                 provider.heard = now;
+                if provider.asked.is_empty() {
+                    provider.pace.measure(now, 0);
+                }
                 self.held.insert(chunk);
                 None
             }
@@ -182,8 +222,25 @@ impl<P: Ord + Copy> Transfer<P> {
         }
     }
 
+    /// The slowest partner, where others would be quicker: one that is much faster and could give what it
+    /// holds up, or, where it gives hardly anything, any of which nobody knows yet how fast it is.
+    fn too_slow(&self, crowded: bool) -> Option<P> {
+        let owing = self.providers.iter().filter(|(_, provider)| !provider.asked.is_empty());
+        let rates = owing.filter_map(|(partner, provider)| Some((provider.pace.rate()?, *partner, provider)));
+        let (rate, slowest, provider) = rates.min_by_key(|(rate, ..)| *rate)?;
+        let others = || self.providers.iter().filter(|(partner, _)| **partner != slowest).map(|(_, other)| other);
+        let owes = provider.asked.len() as u64 * limits::CHUNK as u64;
+        let holds_up = owes > rate.saturating_mul(self.patience) / 1_000;
+        let much_faster = others().filter_map(|other| other.pace.rate()).any(|other| other / MUCH > rate);
+        let untried = crowded || others().any(|other| other.asked.is_empty() && other.pace.rate().is_none());
+        ((holds_up && much_faster) || (rate < BARELY && untried)).then_some(slowest)
+    }
+
     fn drop(&mut self, partner: P, why: Dropped, out: &mut Vec<Output<P>>) {
         self.leave(partner);
+        if why == Dropped::Slow {
+            self.slow.insert(partner);
+        }
         out.push(Output::Drop(partner, why));
     }
 
@@ -204,6 +261,7 @@ impl<P: Ord + Copy> Transfer<P> {
             let Some(provider) = self.providers.get_mut(&partner) else { return };
             if provider.asked.is_empty() {
                 provider.heard = now;
+                provider.pace.begin(now);
             }
             provider.asked.extend(get.first..get.first + get.count);
             out.push(Output::Ask(partner, get));

@@ -80,14 +80,14 @@ impl<R: Read> Catalogue<'_, R> {
         let not_in_force = force.not.iter().map(not).collect();
         Ok(Some(History { card, changes, not_in_force, conflicts: course.conflicts, local_fault }))
     }
-    /// The fields of a record as they were after one of its changes; nothing where it has no such change.
-    pub fn fields_at(&self, space: &SpaceId, record: &RecordId, at: &ChangeHash) -> Result<Option<Fields>, Fault> {
+    /// The fields of a record as they were after some of its changes; nothing where one is not among them.
+    pub fn fields_at(&self, space: &SpaceId, record: &RecordId, at: &[ChangeHash]) -> Result<Option<Fields>, Fault> {
         let Some((_, held)) = self.held(space, record)? else { return Ok(None) };
         let force = in_force(&held);
-        if !force.past.contains(at) {
+        if !at.iter().all(|change| force.past.contains(change)) {
             return Ok(None);
         }
-        let fields = history::fields_at(&changes(&held, &force.order), *at);
+        let fields = history::fields_at(&changes(&held, &force.order), at);
         fields.map(Some).map_err(|fault| Fault::Store(fault.to_string()))
     }
 }

@@ -97,9 +97,9 @@ pub fn course(changes: &[&[u8]]) -> Result<Course, LocalFault> {
     Ok(course)
 }
 
-/// The fields as they were after this change, with all that it builds on.
-pub fn fields_at(changes: &[&[u8]], version: ChangeHash) -> Result<Fields, LocalFault> {
-    Reader::new(changes)?.at(&[version])
+/// The fields as they were after these changes, with all that they build on.
+pub fn fields_at(changes: &[&[u8]], heads: &[ChangeHash]) -> Result<Fields, LocalFault> {
+    Reader::new(changes)?.at(heads)
 }
 
 /// What has to be set so that a record which holds `now` holds `then`. What no field takes stays.

@@ -187,6 +187,68 @@ fn who_gives_something_now_and_then_is_not_silent_and_a_clock_put_back_drops_nob
     assert!(world.dropped.is_empty() && world.act(0) && world.done);
 }
 
+/// So many bytes a second come of each partner, for so many seconds, in whole chunks where they add up.
+fn go_on(world: &mut World, rates: &[u64], seconds: u64) {
+    let mut came = vec![0; rates.len()];
+    for _ in 0..seconds {
+        world.now += 1_000;
+        for (partner, rate) in rates.iter().enumerate().filter(|(_, rate)| **rate > 0) {
+            world.step(Input::Heard(partner, *rate));
+            came[partner] += rate;
+            while came[partner] >= limits::CHUNK as u64 && !world.done {
+                came[partner] -= limits::CHUNK as u64;
+                let Some(chunk) = world.owed.get_mut(&partner).and_then(VecDeque::pop_front) else { break };
+                assert!(world.good.insert(chunk));
+                world.step(Input::Came(partner, chunk, Verdict::Good));
+            }
+        }
+        world.step(Input::Tick);
+    }
+}
+
+#[test]
+fn a_slow_line_gives_a_whole_file_and_is_never_silent() {
+    let mut world = World::new(3, &BTreeSet::new(), vec![Manner::Honest]);
+    world.step(Input::Joined(0));
+    // A chunk takes four minutes.
+    go_on(&mut world, &[1_100], 3 * 240);
+    assert!(world.done && world.dropped.is_empty(), "{:?}", world.dropped);
+}
+
+#[test]
+fn a_trickle_is_borne_while_it_is_the_only_one_and_makes_room_for_another() {
+    let mut world = World::new(40, &BTreeSet::new(), vec![Manner::Honest, Manner::Honest]);
+    world.step(Input::Joined(0));
+    go_on(&mut world, &[1], 300);
+    assert!(world.dropped.is_empty(), "the only one");
+    // Somebody waits whom there was no room to ask; there is somebody else, and it is quick.
+    world.step(Input::Crowded);
+    assert_eq!(world.dropped.remove(&0), Some(Dropped::Slow));
+    world.step(Input::Joined(1));
+    go_on(&mut world, &[0, 2_000_000], 6);
+    assert!(world.done);
+}
+
+#[test]
+fn the_last_chunks_are_not_left_with_one_that_is_much_slower() {
+    let mut world = World::new(80, &BTreeSet::new(), vec![Manner::Honest; 2]);
+    world.step(Input::Joined(0));
+    world.step(Input::Joined(1));
+    // By itself the slow one would take the rest of an hour for what it owes.
+    go_on(&mut world, &[1_200, 1_000_000], PATIENCE / 1_000 + 20);
+    assert_eq!(world.dropped.get(&0), Some(&Dropped::Slow));
+    assert!(world.done);
+}
+
+#[test]
+fn a_slow_one_that_holds_nothing_up_stays() {
+    let mut world = World::new(200, &BTreeSet::new(), vec![Manner::Honest; 2]);
+    world.step(Input::Joined(0));
+    world.step(Input::Joined(1));
+    go_on(&mut world, &[300_000, 5_000_000], 40);
+    assert!(world.dropped.is_empty() && world.done, "{:?}", world.dropped);
+}
+
 #[test]
 fn nothing_is_asked_once_all_is_here() {
     let all: BTreeSet<u32> = (0..3).collect();

@@ -71,7 +71,7 @@ fn each_change_says_what_it_did_itself() {
     assert_eq!(course.steps[2], step(&theirs));
     // What the merge brought is not said to be the next one's doing.
     assert_eq!(course.steps[3], step(&[("tags", members(&["science"], &["maths"]))]));
-    assert_eq!(fields_at(&slices(&all), hash(&all[1])).unwrap()["body"], text("They show early who is lost."));
+    assert_eq!(fields_at(&slices(&all), &[hash(&all[1])]).unwrap()["body"], text("They show early who is lost."));
 }
 
 #[test]
@@ -161,18 +161,18 @@ proptest! {
         prop_assert_eq!(course.steps.len(), changes.len());
         for (at, change) in changes.iter().enumerate() {
             let alone = build(&past(&changes, at));
-            prop_assert_eq!(&fields_at(&all, hash(change)).unwrap(), alone.fields());
+            prop_assert_eq!(&fields_at(&all, &[hash(change)]).unwrap(), alone.fields());
         }
         let merged = build(&changes);
         for (field, values) in merged.conflicts() {
             let told: Vec<&Value> = course.conflicts[field].iter().map(|(value, _)| value).collect();
             prop_assert_eq!(told, values.iter().collect::<Vec<_>>());
             for (value, wrote) in &course.conflicts[field] {
-                let after = fields_at(&all, hash(&changes[wrote.unwrap()])).unwrap();
+                let after = fields_at(&all, &[hash(&changes[wrote.unwrap()])]).unwrap();
                 prop_assert_eq!(after.get(field), Some(value));
             }
         }
-        let then = fields_at(&all, hash(&changes[back.index(changes.len())])).unwrap();
+        let then = fields_at(&all, &[hash(&changes[back.index(changes.len())])]).unwrap();
         let mut now = merged.clone();
         now.edit([9; 16], None, &back_to(merged.fields(), &then)).unwrap();
         prop_assert_eq!(sorted(now.fields()), sorted(&then));
@@ -273,9 +273,9 @@ fn a_version_is_brought_back_as_a_new_change() {
     retitle(&mut hill, record, "Halves");
     talk(&mut hill, &mut brook, space);
     let catalogue = Catalogue(brook.store());
-    let then = catalogue.fields_at(&space, &record, &first).unwrap().unwrap();
+    let then = catalogue.fields_at(&space, &record, &[first]).unwrap().unwrap();
     let now = catalogue.record(&record).unwrap().unwrap().view;
-    assert_eq!(catalogue.fields_at(&space, &record, &ChangeHash::default()), Ok(None));
+    assert_eq!(catalogue.fields_at(&space, &record, &[ChangeHash::default()]), Ok(None));
     let edit = Edit { record, fields: back_to(&now.fields, &then), heads: Some(now.heads), author: String::new() };
     assert!(brook.edit(&edit, Millis(30)).unwrap());
     brook.flush().unwrap();

@@ -45,7 +45,9 @@ pub(crate) fn run() {
     println!("\na file of {:.1} MB", length as f64 / 1e6);
 
     let copied = copy_tcp(folder, &film);
+    let used = cpu(std::process::id());
     let streamed = stream(length);
+    let used = cpu_since(std::process::id(), used);
     figure(
         "copied over bare TCP, durable",
         megabytes(length, copied),
@@ -58,6 +60,7 @@ pub(crate) fn run() {
         "MB/s",
         "Noise and yamux, from memory to nowhere",
     );
+    figure("  processor time, both ends", used, "ms", "");
 
     assert!(share(&hill, &["init", "--school", "Hillside Primary"]).status.success());
     assert!(share(&brook, &["init", "--school", "Brook Lane School"]).status.success());

@@ -252,7 +252,9 @@ fn files_are_in_a_backup_and_what_was_damaged_comes_from_a_partner() {
     let id = files(&hill, "Damaged").expect("its record")["id"].as_str().expect("an id").to_owned();
     fs::write(hill.join("blobs").join(&id[..2]).join(&id), b"rot").expect("damaged");
     let file = folder.path().join("files.backup");
-    let made = json(&hill, &["backup", file.to_str().expect("UTF-8")]);
+    let made = run(&hill, &["--json", "backup", file.to_str().expect("UTF-8")]);
+    assert_eq!(made.status.code(), Some(8), "not all of it is in the backup");
+    let made: serde_json::Value = serde_json::from_slice(&made.stdout).expect("JSON");
     assert_eq!((made["files"].as_u64(), made["missing"].as_u64()), (Some(1), Some(1)), "{made}");
     first.kill();
     let blank = folder.path().join("blank");

@@ -251,11 +251,34 @@ fn what_is_hidden_is_left_out_of_our_lists_alone() {
     json(&brook, &["join", &ticket(&hill)]);
     let id = json(&hill, &["new", "note", "--title", "Exit tickets"])["id"].as_str().expect("an id").to_owned();
     until("both hold the same", || hold_the_same(&hill, &brook).then_some(()));
-    let lists = |home: &Path, args: &[&str]| json(home, &[&["list"], args].concat()).to_string().contains(&id);
+    let lists = |home: &Path, args: &[&str]| {
+        let list = json(home, &[&["list"], args].concat());
+        list.as_array().expect("a list").iter().any(|record| record["id"] == id.as_str())
+    };
+    let kit = json(&hill, &["new", "collection", "--title", "Ends of lessons", "--record", &format!("{id} First")]);
+    let kit = kit["id"].as_str().expect("an id").to_owned();
+    json(&hill, &["new", "comment", "--about", &kit, "--body", "We begin with these"]);
+    let comment = json(&hill, &["list", "--kind", "comment"])[0]["id"].as_str().expect("an id").to_owned();
+    until("both hold all", || hold_the_same(&hill, &brook).then_some(()));
     let before = json(&hill, &["status"])["spaces"].clone();
     assert_eq!(json(&brook, &["hide", &id])["hidden"], true);
     assert!(!lists(&brook, &[]) && lists(&brook, &["--hidden"]) && lists(&hill, &[]));
     assert_eq!(json(&brook, &["show", &id])["hidden"], true);
+    // Neither a list that names it nor an export tells of it.
+    let shown = |home: &Path| String::from_utf8_lossy(&run(home, &["show", &kit]).stdout).into_owned();
+    assert!(!shown(&brook).contains("Exit tickets") && shown(&brook).contains("hidden at our school"));
+    assert!(shown(&hill).contains("Exit tickets"));
+    let export = |name: &str, args: &[&str]| {
+        let to = folder.path().join(name);
+        let place = to.to_str().expect("UTF-8");
+        json(&brook, &[&["export", "--format", "jsonl", "--to", place], args].concat());
+        let lines = std::fs::read_dir(&to).expect("a folder").map(|entry| entry.expect("an entry").path());
+        let lines = lines.filter(|path| path.extension().is_some_and(|ending| ending == "jsonl"));
+        lines.map(|path| std::fs::read_to_string(path).expect("read")).collect::<String>()
+    };
+    assert!(!export("shown", &[]).contains("Exit tickets") && export("hidden", &["--hidden"]).contains("Exit tickets"));
+    json(&brook, &["hide", &comment]);
+    assert_eq!(json(&brook, &["show", &kit])["about_this"], serde_json::json!([]));
     let frontier =
         |spaces: &Value| spaces.as_array().expect("spaces").iter().map(|s| s["frontier"].clone()).collect::<Vec<_>>();
     assert_eq!(frontier(&before), frontier(&json(&hill, &["status"])["spaces"]), "nobody else hears of it");

@@ -1,30 +1,24 @@
 //! Fetching one file, from all partners that have it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
-use libp2p::swarm::ConnectionId;
 use staffroom_protocol::blob::{Ask, Dropped, Input, Manifest, Output, Transfer, Verdict};
 use staffroom_protocol::fault::Fault;
 use staffroom_protocol::id::DeviceId;
 use tokio::sync::mpsc;
-use tokio::task::{AbortHandle, JoinSet, spawn_blocking};
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{info, warn};
 
 use super::Progress;
 use super::disk::{self, Came};
-use super::provider::{self, Tell};
+use super::partners::Partners;
+use super::provider::Tell;
+use super::turn::{Place, Turn};
 use crate::engine::{BlobCommand, Command, Want, wall_clock};
 use crate::net::Shared;
-use crate::net::frame::PROGRESS;
-
-/// Partners of which chunks of one file are asked at a time.
-const PROVIDERS: usize = 4;
-
-/// How often one partner is asked for one file before the fetch is begun anew: it may be started again twice.
-const ASKS: u32 = 3;
 
 /// Why a file was not fetched.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +35,9 @@ pub(in crate::net) enum NotFetched {
     /// It cannot be written.
     #[error("it cannot be stored: {0}")]
     Disk(#[from] io::Error),
+    /// It comes so slowly that others go first; it goes on later.
+    #[error("it comes slowly, and others go first")]
+    Slow,
     /// The node's store failed, or it stops.
     #[error("the node is stopping")]
     Stopped,
@@ -56,26 +53,12 @@ pub(super) enum Event {
     Gone(DeviceId, Option<Fault>),
 }
 
-/// What is known of one partner.
-struct Partner {
-    tell: mpsc::UnboundedSender<Tell>,
-    task: AbortHandle,
-    /// Whether it said that it has the file.
-    here: bool,
-}
-
 struct Fetching<'a> {
     shared: &'a Arc<Shared>,
     want: Want,
-    tasks: JoinSet<()>,
-    partners: BTreeMap<DeviceId, Partner>,
-    /// Connections on which it was asked for.
-    tried: BTreeSet<ConnectionId>,
-    /// How often each partner was asked: one that comes and goes is not asked for ever.
-    asks: BTreeMap<DeviceId, u32>,
+    partners: Partners,
     /// Who gave some of it.
     holders: BTreeSet<DeviceId>,
-    events: mpsc::UnboundedSender<Event>,
     manifest: Option<Manifest>,
 }
 
@@ -85,6 +68,7 @@ pub(super) async fn fetch(
     mut want: Want,
     most: u64,
     progress: &Progress,
+    place: &Place,
 ) -> Result<(), NotFetched> {
     if !shared.roster.lines().iter().any(|line| shared.roster.shares(&line.device, &want.space)) {
         return Err(NotFetched::Nobody);
@@ -95,12 +79,8 @@ pub(super) async fn fetch(
     let mut fetching = Fetching {
         shared,
         want,
-        tasks: JoinSet::new(),
-        partners: BTreeMap::new(),
-        tried: BTreeSet::new(),
-        asks: BTreeMap::new(),
+        partners: Partners::new(shared.clone(), events.clone()),
         holders: BTreeSet::new(),
-        events: events.clone(),
         manifest: begun,
     };
     let manifest = fetching.manifest(&mut heard).await?;
@@ -115,13 +95,13 @@ pub(super) async fn fetch(
     let partial = spawn_blocking(move || blobs.partial(&want.space, begun)).await.map_err(io::Error::other)??;
     let transfer = Transfer::new(manifest.count(), partial.held().clone(), millis(shared.times.chunk));
     let (chunks, written) = disk::start(partial, shared.engine.blobs().clone(), events);
-    let fetched = fetching.run(transfer, &mut heard, &chunks, progress).await;
+    let fetched = fetching.run(transfer, &mut heard, &chunks, (progress, place)).await;
     if fetched.is_ok() {
         let _ = chunks.send(Came::All).await;
     }
     drop(chunks);
     let holders: Vec<DeviceId> = std::mem::take(&mut fetching.holders).into_iter().collect();
-    fetching.close(fetched.is_ok()).await;
+    fetching.partners.close(fetched.is_ok()).await;
     let written = written.await.map_err(|_| NotFetched::Stopped)?;
     if fetched.is_err() || written.is_err() {
         // Where nothing shows it any more, what came of it goes.
@@ -147,24 +127,9 @@ fn millis(time: std::time::Duration) -> u64 {
 }
 
 impl Fetching<'_> {
-    /// Asks every connected partner of the space that was not asked yet, as long as there is room.
-    fn ask_around(&mut self) {
-        for line in self.shared.roster.lines() {
-            let belongs = self.shared.roster.shares(&line.device, &self.want.space);
-            let asked = self.tried.contains(&line.id) || self.partners.contains_key(&line.device);
-            let asks = self.asks.get(&line.device).copied().unwrap_or(0);
-            if !belongs || asked || asks >= ASKS || self.partners.len() >= PROVIDERS {
-                continue;
-            }
-            self.tried.insert(line.id);
-            self.asks.insert(line.device, asks + 1);
-            let ask = Ask { space: self.want.space, blob: self.want.blob, manifest: self.manifest.is_none() };
-            let (tell, told) = mpsc::unbounded_channel();
-            let device = line.device;
-            let run = provider::run(self.shared.clone(), line, ask, told, self.events.clone());
-            let task = self.tasks.spawn(run);
-            self.partners.insert(device, Partner { tell, task, here: false });
-        }
+    /// What a partner is asked first.
+    fn ask(&self) -> Ask {
+        Ask { space: self.want.space, blob: self.want.blob, manifest: self.manifest.is_none() }
     }
 
     /// The manifest: what was begun, or what the first partner says that has it.
@@ -173,68 +138,60 @@ impl Fetching<'_> {
             return Ok(begun.clone());
         }
         loop {
-            self.ask_around();
+            let ask = self.ask();
+            self.partners.ask_around(ask);
             if self.partners.is_empty() {
                 return Err(NotFetched::Nobody);
             }
             match heard.recv().await {
                 Some(Event::Here(device, Some(manifest))) => {
-                    self.here(device);
+                    self.partners.here(device);
                     self.manifest = Some(manifest.clone());
                     return Ok(manifest);
                 }
                 Some(Event::Gone(device, fault)) => self.gone(device, fault).await,
                 // Without the manifest that was asked for, or a chunk of nothing.
-                Some(Event::Here(device, None) | Event::Chunk(device, ..)) => self.end(device),
+                Some(Event::Here(device, None) | Event::Chunk(device, ..)) => self.partners.end(device),
                 None => return Err(NotFetched::Stopped),
             }
         }
     }
 
-    fn here(&mut self, device: DeviceId) {
-        if let Some(partner) = self.partners.get_mut(&device) {
-            partner.here = true;
-        }
-    }
     async fn gone(&mut self, device: DeviceId, fault: Option<Fault>) {
-        self.partners.remove(&device);
+        self.partners.gone(device);
         if let Some(fault) = fault {
-            self.asks.insert(device, ASKS);
+            self.partners.ask_no_more(device);
             self.holders.remove(&device);
             self.shared.refused(device, fault.to_string()).await;
         }
     }
-    fn end(&mut self, device: DeviceId) {
-        if let Some(partner) = self.partners.remove(&device) {
-            partner.task.abort();
-        }
-    }
-
     async fn run(
         &mut self,
         mut transfer: Transfer<DeviceId>,
         heard: &mut mpsc::UnboundedReceiver<Event>,
         chunks: &mpsc::Sender<Came>,
-        progress: &Progress,
+        (progress, place): (&Progress, &Place),
     ) -> Result<(), NotFetched> {
-        let joined: Vec<DeviceId> = self.partners.iter().filter(|(_, p)| p.here).map(|(device, _)| *device).collect();
+        let joined: Vec<DeviceId> = self.partners.that_have_it().collect();
         let mut inputs: Vec<Input<DeviceId>> = vec![Input::Tick];
         for device in joined {
-            self.begin(device, chunks);
+            self.partners.tell(device, Tell::Begin(chunks.clone()));
             inputs.push(Input::Joined(device));
         }
         let mut ticks = interval(self.shared.times.chunk / 10);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut alone_since = None;
+        let mut turn = Turn::new(wall_clock(), millis(self.shared.times.chunk));
         loop {
-            for input in inputs.drain(..) {
+            for input in self.partners.heard().into_iter().chain(inputs.drain(..)) {
+                match input {
+                    Input::Heard(_, bytes) => turn.add(bytes),
+                    Input::Came(_, _, Verdict::Good) => turn.chunk(wall_clock()),
+                    _ => {}
+                }
                 for output in transfer.handle(input, wall_clock()) {
                     match output {
-                        Output::Ask(device, get) => {
-                            if let Some(partner) = self.partners.get(&device) {
-                                let _ = partner.tell.send(Tell::Get(get));
-                            }
-                        }
+                        Output::Ask(device, get) => self.partners.tell(device, Tell::Get(get)),
                         Output::Drop(device, why) => self.dropped(device, why).await,
                         Output::Done => return Ok(()),
                     }
@@ -242,7 +199,12 @@ impl Fetching<'_> {
             }
             let (done, of) = (u64::from(transfer.held()) * staffroom_protocol::limits::CHUNK as u64, self.want.bytes);
             progress.set(self.want.blob, done.min(of), of);
-            self.ask_around();
+            if turn.is_over(wall_clock()) && place.is_needed() {
+                return Err(NotFetched::Slow);
+            }
+            let ask = self.ask();
+            let (left, crowded) = self.partners.ask_around(ask);
+            inputs.extend(left.into_iter().map(Input::Left));
             // Somebody may come back: a partner that was started again is asked once more.
             if !self.partners.is_empty() {
                 alone_since = None;
@@ -252,8 +214,8 @@ impl Fetching<'_> {
             tokio::select! {
                 event = heard.recv() => match event {
                     Some(Event::Here(device, _)) => {
-                        self.here(device);
-                        self.begin(device, chunks);
+                        self.partners.here(device);
+                        self.partners.tell(device, Tell::Begin(chunks.clone()));
                         inputs.push(Input::Joined(device));
                     }
                     Some(Event::Chunk(device, chunk, verdict)) => {
@@ -268,37 +230,23 @@ impl Fetching<'_> {
                     }
                     None => return Err(NotFetched::Stopped),
                 },
-                _ = ticks.tick() => inputs.push(Input::Tick),
+                _ = ticks.tick() => {
+                    inputs.push(Input::Tick);
+                    inputs.extend(crowded.then_some(Input::Crowded));
+                }
                 // The disk failed: its end says why.
                 () = chunks.closed() => return Err(NotFetched::Stopped),
             }
         }
     }
 
-    /// Takes leave of the partners. With their tasks the ends of the channel of chunks go, and so the
-    /// writing thread ends, where it has not got all.
-    async fn close(mut self, politely: bool) {
-        self.partners.clear();
-        if politely {
-            // They hear that it was all that we wanted, and nobody waits for that.
-            let leaving = async move { while self.tasks.join_next().await.is_some() {} };
-            tokio::spawn(timeout(PROGRESS, leaving));
-        } else {
-            self.tasks.shutdown().await;
-        }
-    }
-
-    fn begin(&self, device: DeviceId, chunks: &mpsc::Sender<Came>) {
-        if let Some(partner) = self.partners.get(&device) {
-            let _ = partner.tell.send(Tell::Begin(chunks.clone()));
-        }
-    }
-
     async fn dropped(&mut self, device: DeviceId, why: Dropped) {
         warn!(device = %device.short(), blob = %self.want.blob.short(), ?why, "nothing more of this file is asked of it");
-        self.end(device);
-        // Not on another connection either.
-        self.asks.insert(device, ASKS);
+        match why {
+            Dropped::Slow => self.partners.too_slow(device),
+            _ => self.partners.ask_no_more(device),
+        }
+        self.partners.end(device);
         if matches!(why, Dropped::Wrong | Dropped::Unasked) {
             self.holders.remove(&device);
             self.shared.refused(device, Fault::Blob(self.want.blob).to_string()).await;

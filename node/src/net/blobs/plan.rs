@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use staffroom_protocol::id::BlobId;
@@ -12,6 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{debug, warn};
 
 use super::fetch::{NotFetched, fetch};
+use super::turn::Place;
 use crate::engine::{BlobCommand, Command, Want};
 use crate::net::Shared;
 use crate::net::pause::Pause;
@@ -34,14 +36,28 @@ pub(in crate::net) struct Fetch {
 type Done = (Want, Result<(), NotFetched>);
 type Answer = oneshot::Sender<Result<(), NotFetched>>;
 
+/// A fetch under way.
+struct Running {
+    want: Want,
+    /// Who waits for it.
+    answers: Vec<Answer>,
+    place: Arc<Place>,
+}
+
 #[derive(Default)]
 struct Plan {
-    /// Those that are being fetched, one fetch for each file, with who waits for them.
-    running: BTreeMap<BlobId, (Want, Vec<Answer>)>,
+    /// Those that are being fetched, one fetch for each file.
+    running: BTreeMap<BlobId, Running>,
     /// Those that somebody waits for, in turn.
     asked: Vec<Fetch>,
     /// Those that were not to be had, until they are tried again.
     pauses: BTreeMap<Want, Pause>,
+    /// How often each gave its place up to others: who did so less often goes first.
+    turns: BTreeMap<Want, u32>,
+    /// Whether files wait for a place.
+    crowded: Arc<AtomicBool>,
+    /// When it was last looked what is wanted.
+    looked: Option<Instant>,
 }
 
 /// Runs until the network or the engine stops.
@@ -86,33 +102,69 @@ impl Plan {
         for Fetch { want, answer } in std::mem::take(&mut self.asked) {
             match self.running.get_mut(&want.blob) {
                 // Somebody waits: it is not held up by the others.
-                None => {
-                    self.running.insert(want.blob, (want, vec![answer]));
-                    begin(shared, want, u64::MAX, done);
+                None => self.begin(shared, want, u64::MAX, Some(answer), done),
+                Some(running) if running.want.space == want.space => {
+                    running.place.asked.store(true, Ordering::Relaxed);
+                    running.answers.push(answer);
                 }
-                Some((running, answers)) if running.space == want.space => answers.push(answer),
                 // The same file for another space: after this one.
                 Some(_) => self.asked.push(Fetch { want, answer }),
             }
         }
-        if self.running.len() >= FETCHES {
+        let full = self.running.len() >= FETCHES;
+        if full && self.looked.is_some_and(|looked| looked.elapsed() < PLAN) {
             return;
         }
-        let wanted = shared.engine.query(|answer| Command::Blob(BlobCommand::Wanted(answer))).await.unwrap_or_default();
+        self.looked = Some(Instant::now());
+        let wanted = shared.engine.query(|answer| Command::Blob(BlobCommand::Wanted(answer))).await;
+        let mut wanted = wanted.unwrap_or_default();
+        wanted.sort_by_key(|(want, _)| self.turns.get(want).copied().unwrap_or(0));
+        let mut waiting = false;
         for (want, most) in wanted {
             let waits = self.pauses.get(&want).is_some_and(|pause| !pause.is_over());
-            if self.running.len() < FETCHES && !waits && !self.running.contains_key(&want.blob) {
-                self.running.insert(want.blob, (want, Vec::new()));
-                begin(shared, want, most, done);
+            if waits || self.running.contains_key(&want.blob) {
+                continue;
             }
+            if self.running.len() >= FETCHES {
+                waiting = true;
+                break;
+            }
+            self.begin(shared, want, most, None, done);
+        }
+        self.crowded.store(waiting, Ordering::Relaxed);
+        if !waiting {
+            self.turns.clear();
         }
         self.pauses.retain(|_, pause| !pause.is_over());
     }
 
+    fn begin(
+        &mut self,
+        shared: &Arc<Shared>,
+        want: Want,
+        most: u64,
+        answer: Option<Answer>,
+        done: &mpsc::UnboundedSender<Done>,
+    ) {
+        let asked = AtomicBool::new(answer.is_some());
+        let place = Arc::new(Place { crowded: self.crowded.clone(), asked });
+        self.running.insert(want.blob, Running { want, answers: answer.into_iter().collect(), place: place.clone() });
+        let (shared, done) = (shared.clone(), done.clone());
+        tokio::spawn(async move {
+            let result = tokio::select! {
+                result = fetch(&shared, want, most, &shared.fetching, &place) => result,
+                () = shared.stopped() => Err(NotFetched::Stopped),
+            };
+            shared.fetching.remove(&want.blob);
+            let _ = done.send((want, result));
+        });
+    }
+
     fn finish(&mut self, shared: &Shared, want: Want, result: Result<(), NotFetched>) {
-        let waiting = self.running.remove(&want.blob).map(|(_, waiting)| waiting).unwrap_or_default();
+        let waiting = self.running.remove(&want.blob).map(|running| running.answers).unwrap_or_default();
         match &result {
             Ok(()) => drop(self.pauses.remove(&want)),
+            Err(NotFetched::Slow) => *self.turns.entry(want).or_default() += 1,
             Err(why) => {
                 match why {
                     NotFetched::Disk(error) => warn!(blob = %want.blob.short(), %error, "a file cannot be stored"),
@@ -131,16 +183,4 @@ impl Plan {
             let _ = answer.send(told);
         }
     }
-}
-
-fn begin(shared: &Arc<Shared>, want: Want, most: u64, done: &mpsc::UnboundedSender<Done>) {
-    let (shared, done) = (shared.clone(), done.clone());
-    tokio::spawn(async move {
-        let result = tokio::select! {
-            result = fetch(&shared, want, most, &shared.fetching) => result,
-            () = shared.stopped() => Err(NotFetched::Stopped),
-        };
-        shared.fetching.remove(&want.blob);
-        let _ = done.send((want, result));
-    });
 }

@@ -1,6 +1,7 @@
 //! One partner of which chunks of a file are asked.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use futures::io::AsyncReadExt as _;
 use staffroom_protocol::blob::{Ask, Found, Get};
@@ -26,17 +27,18 @@ pub(super) enum Tell {
     Get(Get),
 }
 
-/// Asks a partner for a file, and then for chunks, until it or the fetch ends it.
+/// Asks a partner for a file, and then for chunks, until it or the fetch ends it; counts the bytes that come.
 pub(super) async fn run(
     shared: Arc<Shared>,
     line: Arc<Line>,
     ask: Ask,
     mut told: mpsc::UnboundedReceiver<Tell>,
     events: mpsc::UnboundedSender<Event>,
+    heard: Arc<AtomicU64>,
 ) {
     let mut chunks = None;
     let fault = tokio::select! {
-        ended = exchange(&shared, &line, ask, &mut told, &events, &mut chunks) => match ended {
+        ended = exchange(&shared, &line, ask, &mut told, &events, &mut chunks, &heard) => match ended {
             Err(NoFrame::Fault(fault)) => Some(fault),
             Ok(()) | Err(NoFrame::Ended) => None,
         },
@@ -56,6 +58,7 @@ async fn exchange(
     told: &mut mpsc::UnboundedReceiver<Tell>,
     events: &mpsc::UnboundedSender<Event>,
     chunks: &mut Option<mpsc::Sender<Came>>,
+    heard: &AtomicU64,
 ) -> Result<(), NoFrame> {
     let mut stream = shared.open(line, BLOB).await.map_err(|_| NoFrame::Ended)?;
     frame::write(&mut stream, &ask.to_bytes()).await?;
@@ -88,7 +91,7 @@ async fn exchange(
     };
     let hearing = async {
         while let Some(chunk) = expected.recv().await {
-            let frame = frame::read(&mut from, line, CHUNK_FRAME).await?;
+            let frame = frame::read_counted(&mut from, line, CHUNK_FRAME, heard).await?;
             if chunks.send(Came::Chunk(line.device, chunk, frame)).await.is_err() {
                 break;
             }

@@ -1,6 +1,6 @@
 //! What the tests of the network stand on: schools, strangers, a cable to pull.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ use staffroom_node::net::Times;
 use staffroom_node::{Home, NewSchool, Node, Running};
 use staffroom_protocol::charter::Role;
 use staffroom_protocol::record::Fields;
-use staffroom_protocol::record::field::Value;
+use staffroom_protocol::record::field::{BlobRef, Value};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 pub(super) const SYNC: StreamProtocol = StreamProtocol::new("/staffroom/sync/1");
 pub(super) const JOIN: StreamProtocol = StreamProtocol::new("/staffroom/join/1");
@@ -81,6 +81,30 @@ impl School {
         let fields = Fields::from([("title".to_owned(), Value::Line(title.to_owned()))]);
         let record = NewRecord { kind: "note".to_owned(), fields, author: "A. Teacher".to_owned(), open: None };
         self.ask(Request::Save { to: None, records: vec![record] }).await;
+    }
+    /// Shares a note with a file of these bytes; its id.
+    pub(super) async fn file(&self, title: &str, bytes: &[u8]) -> String {
+        let manifest = Home::at(self.folder.path()).blobs().add(bytes, &mut |_| {}).expect("stored");
+        let file = BlobRef {
+            id: manifest.id(),
+            name: "file.bin".to_owned(),
+            bytes: manifest.length(),
+            media_type: "application/octet-stream".to_owned(),
+        };
+        let fields = Fields::from([
+            ("title".to_owned(), Value::Line(title.to_owned())),
+            ("attachments".to_owned(), Value::Blobs(vec![file])),
+        ]);
+        let record = NewRecord { kind: "note".to_owned(), fields, author: "A. Teacher".to_owned(), open: None };
+        match self.ask(Request::Save { to: None, records: vec![record] }).await {
+            Answer::Saved { outcomes, .. } => outcomes[0].id.expect("it was shared").to_string(),
+            other => panic!("not saved: {other:?}"),
+        }
+    }
+    /// Whether all files of a record are here.
+    pub(super) async fn has_files_of(&self, id: &str) -> bool {
+        let files = Request::Files { id: id.to_owned(), file: None, fetch: false };
+        matches!(self.running.ask(files).await, Ok(Answer::Files { files, .. }) if files.iter().all(|file| file.held))
     }
     pub(super) async fn titles(&self) -> Vec<String> {
         let filter = Filter { kind: Some("note".to_owned()), ..Filter::default() };
@@ -229,6 +253,8 @@ pub(super) struct Cable {
     /// How often bytes came, from the near end and from the far one.
     passed: watch::Sender<[u32; 2]>,
     pulled: Arc<AtomicBool>,
+    /// Bytes a second that it carries; nought where it carries all.
+    carries: Arc<AtomicU64>,
 }
 
 impl Cable {
@@ -236,7 +262,7 @@ impl Cable {
     pub(super) async fn to(far: String) -> (Self, String, tokio::task::JoinHandle<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
-        let cable = Self { passed: watch::Sender::new([0; 2]), pulled: Arc::default() };
+        let cable = Self { passed: watch::Sender::new([0; 2]), pulled: Arc::default(), carries: Arc::default() };
         let task = tokio::spawn(cable.clone().pass(listener, far));
         (cable, format!("/ip4/127.0.0.1/tcp/{port}"), task)
     }
@@ -259,6 +285,11 @@ impl Cable {
                 assert_ne!(count, 0, "closed before it was pulled");
                 out.write_all(&bytes[..count]).await.expect("passed on");
                 self.passed.send_modify(|passed| passed[from] += 1);
+                let carries = self.carries.load(Ordering::Relaxed);
+                if let Some(time) = (count as u64 * 1_000).checked_div(carries) {
+                    // This is the line: it is as slow as it is.
+                    sleep(Duration::from_millis(time)).await;
+                }
             }
         }
     }
@@ -268,6 +299,10 @@ impl Cable {
         let before = *passed.borrow();
         let more = |passed: &[u32; 2]| (0..2).all(|end| passed[end] >= before[end] + often);
         passed.wait_for(more).await.expect("the cable lives");
+    }
+    /// From now on it carries so many bytes a second, both ways together.
+    pub(super) fn carry(&self, bytes: u64) {
+        self.carries.store(bytes, Ordering::Relaxed);
     }
     pub(super) fn pull(&self) {
         self.pulled.store(true, Ordering::Relaxed);

@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use serde_json::{Value, json as value};
 use staffroom_tests::processes::{Serving, hold_the_same, json, run, share, until};
 
-use super::super::files::{Schools, large};
+use super::super::files::{Schools, large, noise};
 use super::super::{lessons_file, ticket};
 use super::{text, titles};
 
@@ -144,7 +144,7 @@ fn a_full_disk_stops_a_fetch_in_words_and_room_lets_it_go_on_where_it_stopped() 
     let settings = "listen = [\"/ip4/127.0.0.1/tcp/0\"]\nmdns = false\nfetch = \"opened\"\n";
     let (hill, brook, partner) = partners(folder.path(), &small, settings);
     let film = folder.path().join("film.mp4");
-    fs::write(&film, super::noise(5, large())).expect("written");
+    fs::write(&film, noise(5, large())).expect("written");
     json(&hill, &["publish", &text(&film)]);
     json(&brook, &["sync"]);
     let id = titles(&brook).into_keys().next().expect("a record");

@@ -1,9 +1,11 @@
 //! What comes from a partner, while calls of the disk fail.
 
+use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use staffroom_tests::faults::Saved;
 use staffroom_tests::processes::{Serving, cluster, json};
 
 use super::super::files::noise;
@@ -32,22 +34,25 @@ fn receiving_on_a_failing_disk_is_never_answered_with_in_step() {
     let folder = tempfile::tempdir().expect("a folder");
     let (hill, brook, node) = behind(folder.path());
     json(&hill, &["import", &lessons_file(folder.path(), 0..5)]);
+    // Both begin each run as they are now: a store that was put back alone would have words to say again, after
+    // both were in step.
+    let place = node.ready["listen"][0].as_str().expect("a place").split("/p2p/").next().unwrap_or_default().to_owned();
+    node.stop();
+    let (ours, theirs, node) = (Saved::of(&brook), Saved::of(&hill), Cell::new(None));
+    let begin = || {
+        drop(node.take());
+        ours.put_back();
+        theirs.put_back();
+        node.set(Some(Serving::start(&hill, &["--listen", &place])));
+        vec!["sync".to_owned()]
+    };
     let same = |_: &[Value], done: bool| {
         let (ours, theirs) = (cluster(&brook), cluster(&hill));
         assert!(!done || ours["frontier"] == theirs["frontier"], "in step, and it is not: {ours}\n{theirs}");
         assert!(!done || titles(&brook) == titles(&hill), "in step, and records are missing");
     };
-    let work = Work {
-        name: "sync",
-        home: brook.clone(),
-        args: vec!["sync".to_owned()],
-        makes: Vec::new(),
-        acknowledged: Box::new(same),
-        done_already: None,
-        network: true,
-    };
+    let work = Work { network: true, ..Work::from("sync", &brook, Box::new(begin), Box::new(same)) };
     work.sweep(folder.path());
-    drop(node);
 }
 
 #[test]
@@ -69,13 +74,10 @@ fn fetching_on_a_failing_disk_gives_a_whole_file_or_none() {
         assert!(!to.exists() || fs::read(&to).expect("got") == sheet, "other bytes");
     };
     let work = Work {
-        name: "get",
-        home: brook.clone(),
-        args: vec!["get".to_owned(), id, "--to".to_owned(), text(&to)],
         makes: vec![to.clone()],
-        acknowledged: Box::new(whole),
         done_already: Some("is there already"),
         network: true,
+        ..Work::over("get", &brook, vec!["get".to_owned(), id, "--to".to_owned(), text(&to)], Box::new(whole))
     };
     work.sweep(folder.path());
     drop(node);

@@ -3,22 +3,23 @@
 //! The calls of the engine's thread alone fail, the only one that writes the store, from a moment when
 //! the node runs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use serde_json::{Value, json as value};
-use staffroom_tests::faults::{Fault, calls, log_in};
+use staffroom_tests::faults::{Call, Fault, calls, log_in};
 use staffroom_tests::processes::{Serving, cluster, hold_the_same, json, lessons, share, until};
 
+use super::super::lessons_file;
 use super::partners::behind;
-use super::{CALLS, all, are_listed, can, lines, strides, text, titles};
+use super::{all, are_listed, can, faults, lines, strides, text, titles};
 
 /// What one run came to.
 struct Ran {
     /// Calls of the engine's thread.
-    calls: usize,
+    calls: Vec<Call>,
     /// One of them failed.
     failed: bool,
     /// The node ended by itself.
@@ -39,24 +40,26 @@ fn once(home: &Path, folder: &Path, fault: Fault, number: usize, act: &Act<'_>) 
     let only: &[PathBuf] = if fault.call == "write" { &[home.join("secrets/signed.part")] } else { &[] };
     let traced = fault.inside(node.pid(), "engine", &log, only)?;
     let told = act(number, &mut node);
-    let seen = calls(&log);
-    let failed = seen.iter().any(|call| call.failed);
     // What a failing commit ended ends within two seconds; what goes on answers.
     let goes_on = share(home).args(["--json", "status"]).output().expect("share starts");
     let running = serde_json::from_slice::<Value>(&goes_on.stdout).is_ok_and(|status| status["running"] == true);
-    let hit: Vec<_> = seen.iter().filter(|call| call.failed).collect();
-    let what = format!("{fault:?} in run {number}, at {hit:#?}");
-    if running {
-        drop(traced);
+    drop(traced);
+    let status = if running {
         node.kill();
+        None
     } else {
-        drop(traced);
-        let status = node.ended();
+        Some(node.ended())
+    };
+    // What is done behind an answer fails behind it, too.
+    let seen = calls(&log);
+    let hit: Vec<_> = seen.iter().filter(|call| call.failed).collect();
+    let failed = !hit.is_empty();
+    let what = format!("{fault:?} in run {number}, at {hit:#?}");
+    let said = fs::read_to_string(&said).expect("a log");
+    if let Some(status) = status {
         assert_eq!(status.code(), Some(1), "{what}");
-        let said = fs::read_to_string(&said).expect("a log");
         assert!(said.contains("\"error\"") && said.contains("nothing more is saved"), "{what}\n{said}");
     }
-    let said = fs::read_to_string(&said).expect("a log");
     assert!(!said.contains("panicked at"), "{what}\n{said}");
     assert!(running || failed, "it ended, and nothing failed: {what}\n{said}");
     are_listed(home, &told);
@@ -65,39 +68,50 @@ fn once(home: &Path, folder: &Path, fault: Fault, number: usize, act: &Act<'_>) 
     let left = erased.filter(|line| line["id"].as_str().is_some_and(|id| listed.contains_key(id)));
     assert_eq!(left.count(), 0, "acknowledged as erased, and still listed: {what}");
     assert_eq!(json(home, &["verify"])["faults"], value!([]), "{what}");
-    Some(Ran { calls: seen.len(), failed, ended: !running })
+    Some(Ran { calls: seen, failed, ended: !running })
 }
 
-/// Every call of the engine's thread during `act`, or some of them.
+/// Which of these calls fail: about so many on each file.
+fn chosen(calls: &[Call], most: usize) -> BTreeSet<usize> {
+    let mut files: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for call in calls {
+        files.entry(call.file()).or_default().push(call.number);
+    }
+    let some = |numbers: Vec<usize>| strides(numbers.len(), most).into_iter().map(move |nth| numbers[nth - 1]);
+    files.into_values().flat_map(some).collect()
+}
+
+/// Every call of the engine's thread during `act`, or about so many on each file; by default the first and the
+/// last.
 fn sweep(name: &str, home: &Path, folder: &Path, most: usize, act: &Act<'_>) {
     let (mut number, mut total) = (0, 0);
-    for (call, errors) in CALLS {
-        let mut next = |error, at| {
+    for fault in faults() {
+        let mut next = |at| {
             number += 1;
-            once(home, folder, Fault { call, error, at }, number, act)
+            once(home, folder, Fault { at, ..fault }, number, act)
         };
-        for &error in &errors[..if all() { errors.len() } else { 1 }] {
-            let Some(clean) = next(error, None) else {
-                println!("skipped: {name} needs leave to trace a running process");
-                return;
-            };
-            assert!(!clean.failed && !clean.ended);
-            let last = clean.calls.min(most);
-            let tried: BTreeSet<usize> =
-                if all() { (1..=last).collect() } else { strides(last, 1).into_iter().collect() };
-            let (mut runs, mut failed, mut ended) = (0, 0, 0);
-            for at in tried.into_iter().filter(|_| last > 0) {
-                let ran = next(error, Some(at)).expect("as before");
-                (runs, failed, ended) = (runs + 1, failed + usize::from(ran.failed), ended + usize::from(ran.ended));
-            }
-            total += failed;
-            if runs > 0 {
-                println!(
-                    "{name}, {call} {error}: {runs} runs, {failed} calls failed of {}; {ended} ended by themselves; \
-                     0 false acknowledgements",
-                    clean.calls
-                );
-            }
+        let Some(clean) = next(None) else {
+            println!("skipped: {name} needs leave to trace a running process");
+            return;
+        };
+        assert!(!clean.failed && !clean.ended);
+        let count = clean.calls.len();
+        let tried = if all() {
+            chosen(&clean.calls, most)
+        } else {
+            strides(count, 1).into_iter().filter(|nth| (1..=count).contains(nth)).collect()
+        };
+        let (mut runs, mut failed, mut ended) = (0, 0, 0);
+        for at in tried {
+            let ran = next(Some(at)).expect("as before");
+            (runs, failed, ended) = (runs + 1, failed + usize::from(ran.failed), ended + usize::from(ran.ended));
+        }
+        total += failed;
+        if runs > 0 {
+            println!(
+                "{name}, {fault}: {runs} runs, {failed} calls failed of {count}; {ended} ended by themselves; \
+                 0 false acknowledgements"
+            );
         }
     }
     assert!(total > 0, "{name}: no call failed");
@@ -140,8 +154,10 @@ fn a_running_node_on_a_failing_disk_confirms_nothing_that_it_has_not() {
         let erased = output.status.success() || !lines(&output).is_empty();
         if erased { vec![value!({ "id": id, "outcome": "erased" })] } else { Vec::new() }
     };
-    // Erasing has hundreds of calls; the later ones are those of the command without a node.
-    sweep("serve, erase", &home, folder.path(), 16, &erase);
+    // A record for each run.
+    json(&home, &["import", &lessons_file(folder.path(), 10_000..if all() { 10_200 } else { 10_020 })]);
+    // Erasing writes the whole file anew, by hundreds of calls that are alike.
+    sweep("serve, erase", &home, folder.path(), 8, &erase);
 }
 
 #[test]
