@@ -9,6 +9,7 @@ use staffroom_protocol::verify::{Report, Wrong, verify};
 use crate::api::{Answer, Code, Failure, FoundFault, Request, Verified};
 use crate::blobs::NotRead;
 use crate::engine::{BlobCommand, Command, Engine, Want};
+use crate::store::Rotten;
 
 /// What a check found, and the damaged files that partners may give again.
 pub(crate) struct Checked {
@@ -24,13 +25,19 @@ pub(crate) fn run(engine: &Engine, rebuild: bool) -> Result<Answer, Failure> {
 
 /// The same, with the files that are to be fetched again.
 pub(crate) fn check_all(engine: &Engine, rebuild: bool) -> Result<Checked, Failure> {
+    let rotten = engine.snapshots().check().map_err(|fault| unreadable(&fault))?;
+    let mut faults: Vec<FoundFault> = rotten.iter().map(block).collect();
+    if faults.iter().any(|fault| !fault.healed) {
+        // What else there is cannot be told before that is mended.
+        return Ok(Checked { verified: Verified { faults, ..Verified::default() }, lost: Vec::new() });
+    }
     let before = check(engine)?;
-    let mut faults: Vec<FoundFault> = before.wrong.iter().map(fault).collect();
+    faults.extend(before.wrong.iter().map(fault));
     let mut report = before;
     if rebuild {
         engine.ask_blocking(Request::Verify { rebuild })?;
         report = check(engine)?;
-        for fault in &mut faults {
+        for fault in faults.iter_mut().filter(|fault| !fault.healed) {
             fault.healed = !report.wrong.iter().any(|wrong| wrong.what == fault.what && wrong.place == fault.place);
         }
     }
@@ -49,6 +56,15 @@ fn unreadable(fault: &staffroom_protocol::fault::Fault) -> Failure {
     Failure::new(Code::Damaged, format!("the store cannot be read to its end: {fault}")).hint("restore a backup")
 }
 
+fn block(rotten: &Rotten) -> FoundFault {
+    let table = rotten.table.as_deref().unwrap_or("the list of tables");
+    if rotten.block == 0 {
+        let what = "one of two copies was damaged on the disk".to_owned();
+        return FoundFault { what, place: "the beginning of the store".to_owned(), healed: true };
+    }
+    let what = "damaged on the disk: start share again, which mends it".to_owned();
+    FoundFault { what, place: format!("block {} of the store ({table})", rotten.block), healed: false }
+}
 fn fault(wrong: &Wrong) -> FoundFault {
     FoundFault { what: wrong.what.clone(), place: wrong.place.clone(), healed: false }
 }
