@@ -183,7 +183,7 @@ impl Engine {
     ) -> Result<(Self, thread::JoinHandle<()>), Fault> {
         let snapshots = store.snapshots();
         let mut replica = Replica::open(store, me, Entropy::from_seed(seed))?;
-        let life = Life::resume(secrets, &mut replica)?;
+        let life = Life::resume(secrets, &mut replica, false)?;
         let device = replica.device();
         let (commands, queue) = mpsc::channel(QUEUE);
         let (notices, _) = broadcast::channel(1024);
@@ -278,6 +278,10 @@ fn work(desk: &mut desk::Desk, queue: &mut mpsc::Receiver<Command>) -> Result<()
             }
         }
         desk.settle()?;
+        // What is damaged on the disk is mended before anything is read from there again.
+        if let Some(fault) = desk.replica.store().failed() {
+            return Err(fault);
+        }
         if let Some(answer) = stop {
             let _done = desk.wipe_at_the_end();
             let _ = answer.send(());

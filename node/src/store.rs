@@ -9,13 +9,18 @@
 //! anew beside the old one and takes its name ([`rewrite`]).
 //!
 //! What redb writes lies on the disk in blocks with sums ([`pages`]): bytes that changed there are never
-//! read as if they were ours. A file of before that is copied into one with sums when it is opened.
+//! read as if they were ours. A file of before that is copied into one with sums when it is opened. One
+//! that was found to be damaged stays closed until what can be read of it was saved ([`salvage`]).
 
 mod damage;
 mod migrations;
 mod pages;
 mod rewrite;
+mod salvage;
 mod walk;
+
+pub(crate) use rewrite::KEPT;
+pub(crate) use salvage::{Salvaged, replace, salvage};
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
@@ -197,8 +202,9 @@ impl RedbStore {
             return Ok(());
         }
         let write = opened.write()?;
-        for table in Table::ALL {
-            write.open_table(definition(table)).map_err(failed)?;
+        for name in Table::ALL.iter().flat_map(|table| [Some(table.name()), salvage::again(*table)]).flatten() {
+            let definition: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new(name);
+            write.open_table(definition).map_err(failed)?;
         }
         write.commit().map_err(failed)
     }
@@ -221,11 +227,14 @@ impl RedbStore {
         let opened = self.snapshots.opened();
         let failed = |error: &dyn std::fmt::Display| opened.fault(error);
         let write = opened.write()?;
-        let mut open: Option<(Table, Rows<'_>)> = None;
-        for (table, key, value) in batch.writes() {
+        let mut open: Option<(&str, Rows<'_>)> = None;
+        let once = batch.writes().map(|(table, key, value)| (table.name(), key, value));
+        let twice = batch.writes().filter_map(|(table, key, value)| Some((salvage::again(table)?, key, value)));
+        for (table, key, value) in once.chain(twice) {
             if open.as_ref().is_none_or(|(name, _)| *name != table) {
                 drop(open.take());
-                open = Some((table, write.open_table(definition(table)).map_err(|error| failed(&error))?));
+                let rows = write.open_table(TableDefinition::new(table)).map_err(|error| failed(&error))?;
+                open = Some((table, rows));
             }
             let (_, rows) = open.as_mut().expect("just opened");
             match value {

@@ -9,6 +9,7 @@ use staffroom_protocol::verify::{Report, Wrong, verify};
 use crate::api::{Answer, Code, Failure, FoundFault, Request, Verified};
 use crate::blobs::NotRead;
 use crate::engine::{BlobCommand, Command, Engine, Want};
+use crate::home::Home;
 use crate::store::Rotten;
 
 /// What a check found, and the damaged files that partners may give again.
@@ -19,15 +20,17 @@ pub(crate) struct Checked {
 }
 
 /// Checks the store and the files of an engine; where asked, makes what is cache anew and checks again.
-pub(crate) fn run(engine: &Engine, rebuild: bool) -> Result<Answer, Failure> {
-    check_all(engine, rebuild).map(|checked| Answer::Verified(checked.verified))
+pub(crate) fn run(engine: &Engine, home: &Home, rebuild: bool) -> Result<Answer, Failure> {
+    check_all(engine, home, rebuild).map(|checked| Answer::Verified(checked.verified))
 }
 
 /// The same, with the files that are to be fetched again.
-pub(crate) fn check_all(engine: &Engine, rebuild: bool) -> Result<Checked, Failure> {
+pub(crate) fn check_all(engine: &Engine, home: &Home, rebuild: bool) -> Result<Checked, Failure> {
     let rotten = engine.snapshots().check().map_err(|fault| unreadable(&fault))?;
     let mut faults: Vec<FoundFault> = rotten.iter().map(block).collect();
-    if faults.iter().any(|fault| !fault.healed) {
+    let damaged = faults.iter().any(|fault| !fault.healed);
+    faults.extend(home.damaged_files().iter().map(small));
+    if damaged {
         // What else there is cannot be told before that is mended.
         return Ok(Checked { verified: Verified { faults, ..Verified::default() }, lost: Vec::new() });
     }
@@ -64,6 +67,11 @@ fn block(rotten: &Rotten) -> FoundFault {
     }
     let what = "damaged on the disk: start share again, which mends it".to_owned();
     FoundFault { what, place: format!("block {} of the store ({table})", rotten.block), healed: false }
+}
+/// A small file, with the first thing to try.
+fn small(failure: &Failure) -> FoundFault {
+    let what = failure.hints.first().cloned().unwrap_or_default();
+    FoundFault { what, place: failure.message.clone(), healed: false }
 }
 fn fault(wrong: &Wrong) -> FoundFault {
     FoundFault { what: wrong.what.clone(), place: wrong.place.clone(), healed: false }

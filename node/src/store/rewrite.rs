@@ -25,6 +25,29 @@ fn beside(path: &Path) -> PathBuf {
     damage::beside(path, ".rewrite")
 }
 
+/// The name under which a damaged store is kept, before the time when it was mended.
+pub(crate) const KEPT: &str = ".damaged-";
+
+/// The files of damaged stores that are kept beside one.
+fn kept(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let beside = damage::beside(path, KEPT);
+    let name = beside.file_name().unwrap_or_default().as_encoded_bytes();
+    let mut kept = Vec::new();
+    for entry in fs::read_dir(folder(path))? {
+        let entry = entry?;
+        if entry.file_name().as_encoded_bytes().starts_with(name) {
+            kept.push(entry.path());
+        }
+    }
+    Ok(kept)
+}
+fn remove_kept(path: &Path) -> io::Result<()> {
+    kept(path)?.into_iter().try_for_each(fs::remove_file)
+}
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Removes what a rewrite left that was cut short: nothing but copies of what is in the store.
 pub(super) fn clear(path: &Path) -> Result<(), String> {
     match fs::remove_file(beside(path)) {
@@ -38,6 +61,8 @@ pub(super) fn rewrite(store: &mut RedbStore) -> Result<(), String> {
     let path = store.path.clone();
     let new = beside(&path);
     clear(&path)?;
+    // What is kept of a store that was damaged has the same bytes.
+    remove_kept(&path).map_err(|error| error.to_string())?;
     has_room(&path)?;
     let mut copied = copy(&store.snapshots, &path, &new).inspect_err(|_| drop(clear(&path)))?;
     fs::rename(&new, &path).map_err(|error| {
@@ -81,8 +106,7 @@ pub(super) fn into_blocks(path: &Path, file: File) -> Result<(), OpenError> {
 
 /// Makes the names in the folder of a file durable.
 pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
+    File::open(folder(path))?.sync_all()
 }
 
 fn copy(store: &Snapshots, path: &Path, new: &Path) -> Result<RedbStore, String> {

@@ -146,6 +146,32 @@ fn leaf(bytes: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), Fault>) 
     Ok(Some(()))
 }
 
+/// Visits the rows of every leaf in the file that can be read, whether or not anything leads to it.
+pub(super) fn for_each_leaf<B: StorageBackend>(
+    blocks: &Blocks<B>,
+    visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let count = blocks.length() / BLOCK as u64;
+    let mut block = vec![0; BLOCK];
+    for number in 1..count {
+        if blocks.blocks(number, &mut block).is_err() || block[0] != LEAF {
+            continue;
+        }
+        // Its last value says how long it is.
+        let rows = usize::from(u16::from_le_bytes([block[2], block[3]]));
+        let end = rows.checked_sub(1).and_then(|last| index(&block, 4 + 4 * rows + 4 * last)).unwrap_or_default();
+        let length = end.div_ceil(BLOCK).max(1) * BLOCK;
+        if end == 0 || (count - number).saturating_mul(BLOCK as u64) < length as u64 {
+            continue;
+        }
+        let mut leaf_bytes = vec![0; length];
+        if blocks.blocks(number, &mut leaf_bytes).is_ok() {
+            leaf(&leaf_bytes, visit)?;
+        }
+    }
+    Ok(())
+}
+
 /// The pages below a branch.
 fn children(bytes: &[u8]) -> Option<Vec<PageNumber>> {
     let children = usize::try_from(number::<2>(bytes, 2)?).ok()? + 1;
