@@ -49,7 +49,7 @@ pub use policy::Policy;
 use crate::api::{Answer, Failure, Request};
 use crate::blobs::Blobs;
 use crate::life::Life;
-use crate::store::{RedbStore, Snapshots};
+use crate::store::{RedbStore, Snapshots, is_damage};
 
 /// How many commands may wait before who sends them waits too.
 const QUEUE: usize = 256;
@@ -246,8 +246,11 @@ impl Engine {
             Some(fault) => format!("the node has stopped, and nothing more is saved: {fault}"),
             None => "the node has stopped".to_owned(),
         };
-        Failure::new(crate::api::Code::Failed, why)
-            .hint("look at the free space of the disk and at its health, then start it again")
+        let code = match self.fault.get() {
+            Some(fault) if is_damage(fault) => crate::api::Code::Damaged,
+            _ => crate::api::Code::Failed,
+        };
+        Failure::new(code, why).hint("look at the free space of the disk and at its health, then start it again")
     }
     /// What is durable, for readers.
     pub fn snapshots(&self) -> &Snapshots {
@@ -278,10 +281,6 @@ fn work(desk: &mut desk::Desk, queue: &mut mpsc::Receiver<Command>) -> Result<()
             }
         }
         desk.settle()?;
-        // What is damaged on the disk is mended before anything is read from there again.
-        if let Some(fault) = desk.replica.store().failed() {
-            return Err(fault);
-        }
         if let Some(answer) = stop {
             let _done = desk.wipe_at_the_end();
             let _ = answer.send(());

@@ -304,6 +304,10 @@ impl Home {
     pub fn open_store(&self) -> Result<RedbStore, Failure> {
         let path = self.store_path();
         let mut may_mend = true;
+        // A school that was set up has a store: one that is gone is not begun anew in silence.
+        if self.is_set_up()? && fs::metadata(&path).map_or(0, |about| about.len()) == 0 {
+            return Err(mend::nothing_left(&path));
+        }
         for _ in 0..20 {
             match RedbStore::open(&path) {
                 Err(OpenError::InUse) => std::thread::sleep(std::time::Duration::from_millis(50)),
@@ -329,7 +333,8 @@ impl Home {
 
     /// Moves away what a set-up left that was cut short, or what lost its `identity.json`: never deletes.
     fn set_aside(&self) -> Result<(), Failure> {
-        let left = [self.store_path(), self.secrets()];
+        let beside = |what: &str| self.0.join(format!("store.redb.{what}"));
+        let left = [self.store_path(), self.secrets(), beside("damaged"), beside("mended")];
         if !left.iter().any(|path| path.exists()) {
             return Ok(());
         }

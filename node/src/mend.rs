@@ -86,12 +86,7 @@ fn copy(home: &Home, path: &Path, new: &Path) -> Result<(Mended, usize, File), F
     let failed = |fault: Fault| cannot(path, &fault);
     let mended = mend(&mut store, &home.local()?).map_err(failed)?;
     if mended.spaces == 0 {
-        return Err(Failure::new(
-            Code::Damaged,
-            format!("the store {} is damaged, and nothing in it can be read any more", path.display()),
-        )
-        .hint("move this folder away and keep it; then, in an empty one: share restore FILE, with the newest backup")
-        .hint("or share key recover, with the recovery sheet: partners bring the records back"));
+        return Err(nothing_left(path));
     }
     open(store, home.local()?, home, mended.own_is_shorter).map_err(failed)?;
     Ok((mended, damaged, alone))
@@ -126,6 +121,14 @@ fn find_files<S: Store>(replica: &mut Replica<S>, blobs: &Blobs) -> Result<(), F
         }
     }
     Ok(())
+}
+
+/// That nothing can be read of a store any more, and what to do then.
+pub(crate) fn nothing_left(path: &Path) -> Failure {
+    let message = format!("the store {} is damaged, and nothing in it can be read any more", path.display());
+    Failure::new(Code::Damaged, message)
+        .hint("move this folder away and keep it; then, in an empty one: share restore FILE, with the newest backup")
+        .hint("or share key recover, with the recovery sheet: partners bring the records back")
 }
 
 fn cannot(path: &Path, why: &dyn std::fmt::Display) -> Failure {

@@ -158,7 +158,8 @@ impl Running {
     /// Checks everything; what partners can give again of what is damaged is fetched before it is told.
     async fn verify(&self, rebuild: bool) -> Result<Answer, Failure> {
         let home = self.home.clone();
-        let Checked { mut verified, lost } = self.beside(move |engine| verify::check_all(engine, &home, rebuild)).await?;
+        let Checked { mut verified, lost } =
+            self.beside(move |engine| verify::check_all(engine, &home, rebuild)).await?;
         for (want, fault) in lost {
             verified.faults[fault].healed = self.net.fetch(want).await.is_ok();
         }

@@ -19,6 +19,7 @@ mod rewrite;
 mod salvage;
 mod walk;
 
+pub(crate) use damage::is_damage;
 pub(crate) use rewrite::KEPT;
 pub(crate) use salvage::{Salvaged, replace, salvage};
 
@@ -28,9 +29,9 @@ use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 
-use redb::backends::FileBackend;
-use damage::Damage;
+use damage::{CUT, Damage};
 use pages::Pages;
+use redb::backends::FileBackend;
 use redb::{Database, DatabaseError, ReadTransaction, ReadableDatabase, TableDefinition};
 use staffroom_protocol::fault::Fault;
 use staffroom_protocol::store::{Batch, Read, Store, Table, Visit};
@@ -40,8 +41,6 @@ use walk::Walk;
 const CACHE: usize = 16 << 20;
 /// What one commit of a copy writes, bytes: enough to be quick, little enough for little memory.
 const COPIED: usize = 8 << 20;
-/// Why a file that nobody writes is not read.
-const CUT: &str = "its file is damaged on the disk, or was cut short";
 
 /// What can go wrong when a store is opened.
 #[derive(Debug, thiserror::Error)]
@@ -164,7 +163,8 @@ impl RedbStore {
             DatabaseError::DatabaseAlreadyOpen => OpenError::InUse,
             other => damage.or_unreadable(other),
         })?;
-        migrations::run(&database).map_err(|error| if damage.fault().is_some() { OpenError::Damaged } else { error })?;
+        migrations::run(&database)
+            .map_err(|error| if damage.fault().is_some() { OpenError::Damaged } else { error })?;
         pages.mend_heads().map_err(unreadable)?;
         let store = Self::of(path, Opened { database, damage, pages: Some(pages) });
         store.make_tables().map_err(|fault| match store.damaged() {

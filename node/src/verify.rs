@@ -32,7 +32,7 @@ pub(crate) fn check_all(engine: &Engine, home: &Home, rebuild: bool) -> Result<C
     faults.extend(home.damaged_files().iter().map(small));
     if damaged {
         // What else there is cannot be told before that is mended.
-        return Ok(Checked { verified: Verified { faults, ..Verified::default() }, lost: Vec::new() });
+        return Ok(Checked { verified: Verified { faults, damaged, ..Verified::default() }, lost: Vec::new() });
     }
     let before = check(engine)?;
     faults.extend(before.wrong.iter().map(fault));
@@ -45,7 +45,7 @@ pub(crate) fn check_all(engine: &Engine, home: &Home, rebuild: bool) -> Result<C
         }
     }
     let (blobs, lost) = check_files(engine, &mut faults)?;
-    let verified = Verified { entries: report.entries, records: report.records, blobs, faults };
+    let verified = Verified { entries: report.entries, records: report.records, blobs, faults, damaged: false };
     Ok(Checked { verified, lost })
 }
 
@@ -56,6 +56,9 @@ fn check(engine: &Engine) -> Result<Report, Failure> {
 }
 
 fn unreadable(fault: &staffroom_protocol::fault::Fault) -> Failure {
+    if crate::store::is_damage(fault) {
+        return Failure::new(Code::Damaged, fault.to_string()).hint("try again: it is mended first");
+    }
     Failure::new(Code::Damaged, format!("the store cannot be read to its end: {fault}")).hint("restore a backup")
 }
 
@@ -65,7 +68,7 @@ fn block(rotten: &Rotten) -> FoundFault {
         let what = "one of two copies was damaged on the disk".to_owned();
         return FoundFault { what, place: "the beginning of the store".to_owned(), healed: true };
     }
-    let what = "damaged on the disk: start share again, which mends it".to_owned();
+    let what = "damaged on the disk: the next start of share mends it, a running node does so at once".to_owned();
     FoundFault { what, place: format!("block {} of the store ({table})", rotten.block), healed: false }
 }
 /// A small file, with the first thing to try.

@@ -2,8 +2,8 @@
 
 use clap::Args;
 use jiff::Zoned;
-use staffroom_node::api::{Mending, 
-    Answer, Partner, PartnerState, Refused, Request, SpaceStatus, Status as State, WaitingSchool,
+use staffroom_node::api::{
+    Answer, Mending, Partner, PartnerState, Refused, Request, SpaceStatus, Status as State, WaitingSchool,
 };
 
 use crate::context::Context;

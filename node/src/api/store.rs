@@ -46,6 +46,9 @@ pub struct Verified {
     pub blobs: u64,
     /// What is wrong.
     pub faults: Vec<FoundFault>,
+    /// Whether the store's file is damaged: the next start mends it.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub damaged: bool,
 }
 
 /// Something wrong in a store.

@@ -15,6 +15,14 @@ use super::OpenError;
 /// What is said of a store that was found to be damaged while it is open.
 pub(super) const DAMAGED: &str = "its file is damaged on the disk; the next start of share mends it";
 
+/// Why a file that is no node's store is not read.
+pub(super) const CUT: &str = "its file is damaged on the disk, or was cut short";
+
+/// Whether a fault is damage that the next start mends.
+pub(crate) fn is_damage(fault: &Fault) -> bool {
+    matches!(fault, Fault::Store(why) if why == DAMAGED)
+}
+
 /// What was found to be damaged, of one file that is open.
 #[derive(Debug, Default)]
 pub(super) struct Damage {
@@ -48,7 +56,8 @@ impl Damage {
     }
     /// Why nothing is read or written any more, once that is so.
     pub(super) fn fault(&self) -> Option<Fault> {
-        self.first.get().map(|_| Fault::Store(DAMAGED.to_owned()))
+        let why = if self.mark.is_some() { DAMAGED } else { CUT };
+        self.first.get().map(|_| Fault::Store(why.to_owned()))
     }
 }
 

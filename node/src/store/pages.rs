@@ -71,7 +71,8 @@ fn pieces(offset: u64, length: usize) -> impl Iterator<Item = (u64, usize, std::
         let at = offset + done as u64;
         let (number, start) = (at / BLOCK as u64, usize::try_from(at % BLOCK as u64).expect("less than a block"));
         let left = length - done;
-        let piece = if number > 0 && start == 0 && left >= BLOCK { left / BLOCK * BLOCK } else { left.min(BLOCK - start) };
+        let piece =
+            if number > 0 && start == 0 && left >= BLOCK { left / BLOCK * BLOCK } else { left.min(BLOCK - start) };
         done += piece;
         (piece > 0).then_some((number, start, done - piece..done))
     })

@@ -15,7 +15,7 @@ use staffroom_protocol::fault::Fault;
 use staffroom_protocol::store::Table;
 
 use super::damage;
-use super::{migrations, CACHE, OpenError, Opened, RedbStore, Snapshots, unreadable};
+use super::{CACHE, OpenError, Opened, RedbStore, Snapshots, migrations, unreadable};
 
 /// What is left free on the disk besides, bytes: the next commits need some.
 const RESERVE: u64 = 16 << 20;

@@ -68,7 +68,8 @@ impl Disk {
                 let until = *until.entry(sector).or_insert_with(|| chance(state.since.len() + 1));
                 if at < until {
                     let (from, to) = ((*offset).max(sector * SECTOR), end.min((sector + 1) * SECTOR));
-                    let piece = &data[usize::try_from(from - offset).expect("small")..usize::try_from(to - offset).expect("small")];
+                    let piece = &data
+                        [usize::try_from(from - offset).expect("small")..usize::try_from(to - offset).expect("small")];
                     apply(&mut bytes, &Done::Wrote(from, piece.to_vec()));
                 }
             }
@@ -136,8 +137,10 @@ fn step() -> impl Strategy<Value = Step> {
     let bytes = BLOCK as u64;
     prop_oneof![
         (0..MOST * bytes, prop::collection::vec(any::<u8>(), 1..9000)).prop_map(|(at, data)| Step::Write(at, data)),
-        (0..MOST, 1..70u64, any::<u8>())
-            .prop_map(move |(at, n, fill)| Step::Write(at * bytes, vec![fill; usize::try_from(n * bytes).unwrap_or(0)])),
+        (0..MOST, 1..70u64, any::<u8>()).prop_map(move |(at, n, fill)| Step::Write(
+            at * bytes,
+            vec![fill; usize::try_from(n * bytes).unwrap_or(0)]
+        )),
         (0..MOST * bytes, 1..300_000usize).prop_map(|(at, length)| Step::Read(at, length)),
         (1..MOST).prop_map(move |blocks| Step::Length(blocks * bytes)),
         Just(Step::Reopen),
