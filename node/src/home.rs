@@ -119,6 +119,10 @@ impl Home {
     pub fn store_path(&self) -> PathBuf {
         self.0.join("store.redb")
     }
+    /// Whether the store was found to be damaged, and nobody has mended it yet.
+    pub(crate) fn is_to_be_mended(&self) -> bool {
+        crate::store::mark(&self.store_path()).exists()
+    }
     /// The files that belong to records.
     pub fn blobs(&self) -> Blobs {
         Blobs::at(self.0.join("blobs"))

@@ -103,6 +103,12 @@ impl Life {
     }
 }
 
+/// The spaces in which this store has signed, as far as the file says.
+pub(crate) fn spaces(secrets: &Path) -> Vec<SpaceId> {
+    let kept = fs::read(file(secrets)).ok().and_then(|file| parse(&file)).unwrap_or_default();
+    kept.signed.iter().map(|(space, _, _)| *space).collect()
+}
+
 /// Whether the file of a home is as it was written; nothing where there is none.
 pub(crate) fn is_whole(secrets: &Path) -> Option<bool> {
     fs::read(file(secrets)).ok().map(|file| parse(&file).is_some())

@@ -19,7 +19,7 @@ use crate::api::{Code, Failure, Mending};
 use crate::blobs::Blobs;
 use crate::engine::wall_clock;
 use crate::home::{Home, random};
-use crate::life::Life;
+use crate::life::{self, Life};
 use crate::store::{self, OpenError};
 use crate::summed::{self, Found};
 
@@ -84,17 +84,22 @@ fn copy(home: &Home, path: &Path, new: &Path) -> Result<(Mended, usize, File), F
     })?;
     let store::Salvaged { mut store, damaged, alone } = salvaged;
     let failed = |fault: Fault| cannot(path, &fault);
-    let mended = mend(&mut store, &home.local()?).map_err(failed)?;
+    let mut mended = mend(&mut store, &home.local()?).map_err(failed)?;
     if mended.spaces == 0 {
         return Err(nothing_left(path));
     }
-    open(store, home.local()?, home, mended.own_is_shorter).map_err(failed)?;
+    // Of what is gone to its last row, only the note of how far was signed still tells.
+    let signed = life::spaces(&home.secrets());
+    let held = open(store, home.local()?, home, mended.own_is_shorter).map_err(failed)?;
+    mended.lost.extend(signed.into_iter().filter(|space| !held.contains(space)));
+    mended.lost.sort_unstable();
+    mended.lost.dedup();
     Ok((mended, damaged, alone))
 }
 
 /// Makes caches anew, finds the files that are on the disk, and goes on in new logs where one of ours is
-/// shorter than it was.
-fn open<S: Store>(store: S, me: Local, home: &Home, renew: bool) -> Result<(), Fault> {
+/// shorter than it was; the spaces that are held.
+fn open<S: Store>(store: S, me: Local, home: &Home, renew: bool) -> Result<Vec<SpaceId>, Fault> {
     let seed = random().map_err(|failure| Fault::Store(failure.message))?;
     let mut replica = Replica::open(store, me, Entropy::from_seed(seed))?;
     replica.rebuild()?;
@@ -102,7 +107,8 @@ fn open<S: Store>(store: S, me: Local, home: &Home, renew: bool) -> Result<(), F
     find_files(&mut replica, &home.blobs())?;
     replica.flush()?;
     Life::resume(&home.secrets(), &mut replica, renew)?;
-    replica.flush().map(drop)
+    replica.flush()?;
+    Ok(replica.spaces().map(|(id, _)| *id).collect())
 }
 
 /// Files that records show and that lie here, whole, are known again.

@@ -29,7 +29,13 @@ impl Node {
     /// Opens the store of a home and starts the engine.
     pub fn open(home: &Home) -> Result<Self, Failure> {
         home.mend_identity()?;
-        Self::open_as(home, home.local()?)
+        match Self::open_as(home, home.local()?) {
+            // Found while it was read for the first time: opened once more, it is mended.
+            Err(failure) if failure.code == Code::Damaged && home.is_to_be_mended() => {
+                Self::open_as(home, home.local()?)
+            }
+            opened => opened,
+        }
     }
     /// Opens an empty home, for a school that it does not know yet: [`Running::join_device`] or
     /// [`Running::recover`] comes next, or nothing is set up.

@@ -19,7 +19,7 @@ mod rewrite;
 mod salvage;
 mod walk;
 
-pub(crate) use damage::is_damage;
+pub(crate) use damage::{is_damage, mark};
 pub(crate) use rewrite::KEPT;
 pub(crate) use salvage::{Salvaged, replace, salvage};
 
@@ -313,7 +313,7 @@ impl Snapshots {
             }
         };
         let mut walk = Walk::new(pages, first);
-        let tables = walk.tables(false);
+        let tables = walk.tables();
         rotten.extend(walk.damaged.drain(..).map(|block| Rotten { block, table: None }));
         for (name, root) in tables {
             if let Some(root) = root.filter(|_| name != migrations::LAYOUT_NAME) {

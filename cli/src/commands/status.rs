@@ -234,7 +234,7 @@ pub(super) fn mended_line(mended: &Mending) -> String {
     };
     let lost = match mended.lost.len() {
         0 => String::new(),
-        _ => "; of a cluster nothing can be read any more".to_owned(),
+        _ => "; of a cluster nothing can be read any more: restore a backup, or ask there for a new ticket".to_owned(),
     };
     format!("the store was damaged on the disk ({pages}) and was mended: {missing}{lost}")
 }

@@ -62,7 +62,7 @@ impl Damage {
 }
 
 /// The mark beside a store.
-pub(super) fn mark(store: &Path) -> PathBuf {
+pub(crate) fn mark(store: &Path) -> PathBuf {
     beside(store, ".damaged")
 }
 

@@ -6,7 +6,7 @@
 //! are read where they lie. What is copied is put in order afterwards, and nothing of it is believed that
 //! its signature or its place does not show.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::Path;
 
@@ -17,8 +17,11 @@ use staffroom_protocol::store::{Batch, Read as _, Store as _, Table};
 
 use super::damage::Damage;
 use super::pages::Pages;
-use super::walk::{Walk, for_each_leaf};
+use super::walk::{Walk, for_each_leaf, table_of};
 use super::{COPIED, OpenError, RedbStore, open_alone, rewrite, unreadable};
+
+/// How many trees of one table are looked at, where its last one is not known.
+const LISTED: usize = 64;
 
 /// Where a table that nobody can send again, and that is small, lies a second time.
 pub(super) fn again(table: Table) -> Option<&'static str> {
@@ -109,13 +112,21 @@ pub(crate) fn salvage(path: &Path, new: &Path) -> Result<Salvaged, OpenError> {
 
 fn copy(pages: &Pages<FileBackend>, to: &mut Copying) -> Result<usize, Fault> {
     let mut walk = Walk::new(pages, pages.first());
-    let tables = walk.tables(false);
+    let tables = walk.tables();
     let mut damaged = walk.damaged.len() + usize::from(tables.is_empty());
-    // Where the list of tables is damaged, what the commit before had is better than nothing.
-    let older = if damaged > 0 { walk.tables(true) } else { BTreeMap::new() };
+    // Where the list of tables is damaged, pages of it lie about, of this commit and of earlier ones.
+    let listed = if damaged > 0 { listed(pages)? } else { BTreeMap::new() };
     let mut entries_whole = true;
     walk.damaged.clear();
-    for table in Table::ALL.into_iter().filter(|table| !Table::CACHES.contains(table)) {
+    for table in Table::ALL {
+        if Table::CACHES.contains(&table) {
+            // Made anew: what is damaged in it is only counted.
+            if let Some(root) = tables.get(table.name()).copied().flatten() {
+                walk.table(root, &mut |_, _| Ok(()))?;
+            }
+            damaged += walk.damaged.drain(..).count();
+            continue;
+        }
         to.fills = false;
         let here = tables.get(table.name());
         if let Some(root) = here.copied().flatten() {
@@ -129,10 +140,14 @@ fn copy(pages: &Pages<FileBackend>, to: &mut Copying) -> Result<usize, Fault> {
             whole = walk.damaged.is_empty();
             damaged += walk.damaged.drain(..).count();
         }
-        if let Some(root) = older.get(table.name()).copied().flatten() {
-            if !whole && SPEAK_FOR_THEMSELVES.contains(&table) {
-                walk.table(root, &mut |key, value| to.put(table, key, value))?;
-                walk.damaged.clear();
+        if !whole {
+            let names = [Some(table.name()), again(table)].into_iter().flatten();
+            let roots: BTreeSet<(u64, u64)> = names.filter_map(|name| listed.get(name)).flatten().copied().collect();
+            // The one with the most rows first.
+            for (_, root) in roots.into_iter().rev().take(LISTED) {
+                if fill(&mut walk, table, root, to)? {
+                    break;
+                }
             }
         }
         entries_whole &= whole || !matches!(table, Table::Headers | Table::Payloads);
@@ -146,6 +161,54 @@ fn copy(pages: &Pages<FileBackend>, to: &mut Copying) -> Result<usize, Fault> {
     }
     to.flush()?;
     Ok(damaged)
+}
+
+/// Copies what is missing of a table out of a tree that may be of an earlier commit, whose pages may be
+/// another table's by now. Whether that was all there is to find.
+fn fill(walk: &mut Walk<'_, FileBackend>, table: Table, root: u64, to: &mut Copying) -> Result<bool, Fault> {
+    if SPEAK_FOR_THEMSELVES.contains(&table) {
+        walk.table(root, &mut |key, value| to.put(table, key, value))?;
+        walk.damaged.clear();
+        return Ok(false);
+    }
+    let (mut rows, mut all_fit) = (Vec::new(), true);
+    walk.table(root, &mut |key, value| {
+        all_fit &= fits(table, key, value);
+        rows.push((key.to_vec(), value.to_vec()));
+        Ok(())
+    })?;
+    if !all_fit || walk.damaged.drain(..).count() > 0 {
+        return Ok(false);
+    }
+    rows.iter().try_for_each(|(key, value)| to.put(table, key, value))?;
+    Ok(true)
+}
+
+/// Whether a row has the lengths that those of its table have.
+fn fits(table: Table, key: &[u8], value: &[u8]) -> bool {
+    let lengths = (key.len(), value.len());
+    match table {
+        Table::Writers => lengths == (32, 4),
+        Table::Blobs => lengths == (64, 9),
+        Table::Dropped | Table::Hidden => lengths == (32, 0),
+        Table::Unwiped => lengths == (64, 0),
+        Table::Refusals => lengths == (32, 8),
+        Table::Invitations | Table::DeviceInvitations => key.len() == 32 && value.len() > 32,
+        _ => false,
+    }
+}
+
+/// Where tables begin, as any page of a list of tables says that can be read: rows and root.
+fn listed(pages: &Pages<FileBackend>) -> Result<BTreeMap<String, BTreeSet<(u64, u64)>>, Fault> {
+    let mut listed: BTreeMap<String, BTreeSet<(u64, u64)>> = BTreeMap::new();
+    for_each_leaf(pages, &mut |key, value| {
+        let name = std::str::from_utf8(key).ok().filter(|name| name.ends_with("-1"));
+        if let (Some(name), Some((rows, root))) = (name, table_of(value)) {
+            listed.entry(name.to_owned()).or_default().insert((rows, root));
+        }
+        Ok(())
+    })?;
+    Ok(listed)
 }
 
 /// Puts a mended store in the place of the damaged one, which is kept under another name.

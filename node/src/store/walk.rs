@@ -34,6 +34,12 @@ fn index(bytes: &[u8], at: usize) -> Option<usize> {
     usize::try_from(number::<4>(bytes, at)?).ok()
 }
 
+/// What the list of tables says of one that is not empty: how many rows it has, and where its tree begins.
+pub(super) fn table_of(about: &[u8]) -> Option<(u64, u64)> {
+    let filled = about.first() == Some(&3) && about.get(9) == Some(&1);
+    filled.then(|| Some((number::<8>(about, 1)?, number::<8>(about, 10)?))).flatten()
+}
+
 /// A file that is read past what is damaged.
 pub(super) struct Walk<'a, B> {
     blocks: &'a Blocks<B>,
@@ -48,17 +54,15 @@ impl<'a, B: StorageBackend> Walk<'a, B> {
         Self { blocks, first, damaged: Vec::new() }
     }
 
-    /// The tables, each with where its tree begins; nothing where that cannot be read. Of the two last
-    /// commits the `older` one, or the one that counts.
-    pub(super) fn tables(&mut self, older: bool) -> BTreeMap<String, Option<u64>> {
-        let slot = usize::from(self.first[9] & 1 == 1) ^ usize::from(older);
-        let commit = &self.first[COMMITS + slot * COMMIT..][..COMMIT];
+    /// The tables, each with where its tree begins, where it has any row; nothing where that cannot be read.
+    pub(super) fn tables(&mut self) -> BTreeMap<String, Option<u64>> {
+        let commit = &self.first[COMMITS + usize::from(self.first[9] & 1) * COMMIT..][..COMMIT];
         let root = number::<8>(commit, 8).filter(|_| commit[1] != 0);
         let mut tables = BTreeMap::new();
         if let Some(root) = root {
             let mut table = |name: &[u8], about: &[u8]| {
-                if let (Ok(name), Some(root)) = (std::str::from_utf8(name), number::<8>(about, 10)) {
-                    tables.insert(name.to_owned(), Some(root).filter(|_| about[9] != 0));
+                if let Ok(name) = std::str::from_utf8(name) {
+                    tables.insert(name.to_owned(), table_of(about).map(|(_, root)| root));
                 }
                 Ok(())
             };

@@ -225,6 +225,9 @@ fn settle_logs<S: Store>(
         let alone = space.is_some_and(|(charter, _)| {
             charter.resolved().members.len() < 2 && charter.resolved().writers.values().all(|w| w.device == device)
         });
+        if !spaces.contains_key(&log.space) && !mended.lost.contains(&log.space) {
+            mended.lost.push(log.space);
+        }
         mended.entries += keep;
         mended.missing += log.had - keep;
         mended.own_is_shorter |= log.had > keep && own.is_some_and(|writer| writer.device == device);
