@@ -24,7 +24,7 @@ pub use record::{Done, FileInfo, Filter, Imported, NewRecord, Outcome, Record, S
 pub use request::Request;
 use serde::{Deserialize, Serialize};
 pub use status::{Cluster, Member, Partner, PartnerState, Refused, SpaceStatus, Status, StoreStatus, WaitingSchool};
-pub use store::{BackedUp, FoundFault, Verified};
+pub use store::{BackedUp, FoundFault, Mending, Verified};
 
 /// An id with the name that people use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

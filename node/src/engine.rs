@@ -49,7 +49,7 @@ pub use policy::Policy;
 use crate::api::{Answer, Failure, Request};
 use crate::blobs::Blobs;
 use crate::life::Life;
-use crate::store::{RedbStore, Snapshots};
+use crate::store::{RedbStore, Snapshots, is_damage};
 
 /// How many commands may wait before who sends them waits too.
 const QUEUE: usize = 256;
@@ -184,7 +184,7 @@ impl Engine {
     ) -> Result<(Self, thread::JoinHandle<()>), Fault> {
         let snapshots = store.snapshots();
         let mut replica = Replica::open(store, me, Entropy::from_seed(seed))?;
-        let life = Life::resume(secrets, &mut replica)?;
+        let life = Life::resume(secrets, &mut replica, false)?;
         let device = replica.device();
         let (commands, queue) = mpsc::channel(QUEUE);
         let (notices, _) = broadcast::channel(1024);
@@ -254,8 +254,11 @@ impl Engine {
             Some(fault) => format!("the node has stopped, and nothing more is saved: {fault}"),
             None => "the node has stopped".to_owned(),
         };
-        Failure::new(crate::api::Code::Failed, why)
-            .hint("look at the free space of the disk and at its health, then start it again")
+        let code = match self.fault.get() {
+            Some(fault) if is_damage(fault) => crate::api::Code::Damaged,
+            _ => crate::api::Code::Failed,
+        };
+        Failure::new(code, why).hint("look at the free space of the disk and at its health, then start it again")
     }
     /// What is durable, for readers.
     pub fn snapshots(&self) -> &Snapshots {

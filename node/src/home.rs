@@ -25,12 +25,15 @@ use staffroom_protocol::identity::{IdentityChain, Inception, RecoveryCode, Right
 use staffroom_protocol::record::Fields;
 use staffroom_protocol::record::field::Value;
 use staffroom_protocol::replica::{Draft, Local};
+use staffroom_protocol::store::{Read as _, Table};
 
 use crate::api::{Code, Failure, Named, Secret};
 use crate::blobs::{self, Blobs};
 use crate::engine::wall_clock;
-use crate::life::Life;
+use crate::life::{self, Life};
+use crate::mend;
 use crate::store::{OpenError, RedbStore};
+use crate::summed::{self, Found};
 
 /// The folder of a node.
 #[derive(Debug, Clone)]
@@ -115,6 +118,10 @@ impl Home {
     /// The file of the store.
     pub fn store_path(&self) -> PathBuf {
         self.0.join("store.redb")
+    }
+    /// Whether the store was found to be damaged, and nobody has mended it yet.
+    pub(crate) fn is_to_be_mended(&self) -> bool {
+        crate::store::mark(&self.store_path()).exists()
     }
     /// The files that belong to records.
     pub fn blobs(&self) -> Blobs {
@@ -208,7 +215,7 @@ impl Home {
     pub(crate) fn write_identity(&self, chain: &IdentityChain) -> Result<(), Failure> {
         let json = serde_json::to_vec(chain).map_err(|error| Failure::new(Code::Failed, error.to_string()))?;
         Life::begin(&self.secrets());
-        write_new(&self.0.join("identity.json"), &json, 0o644)
+        write_new(&self.identity_path(), &summed::sealed(&json), 0o644)
     }
 
     fn found_own_space(&self, chain: IdentityChain, device: SecretKey, school: &NewSchool) -> Result<(), Failure> {
@@ -236,17 +243,67 @@ impl Home {
 
     /// Who this node is.
     pub fn local(&self) -> Result<Local, Failure> {
-        let path = self.0.join("identity.json");
         if !self.is_set_up()? {
             return Err(Failure::new(Code::NotFound, format!("no school is set up in {}", self.0.display()))
                 .hint("set one up: share init --school \"Hillside Primary\"")
                 .hint("or name another folder with --home or SHARE_HOME"));
         }
-        let json = fs::read(&path).map_err(|error| unreadable(&path, &error))?;
-        let school = serde_json::from_slice(&json)
-            .map_err(|error| Failure::new(Code::Damaged, format!("{} is damaged: {error}", path.display())))?;
+        let school = self.read_identity()?;
         let device = SecretKey::from_seed(&self.read_secret("device.key")?);
         Ok(Local { school, device, life: self.read_secret("life.key")? })
+    }
+    fn identity_path(&self) -> PathBuf {
+        self.0.join("identity.json")
+    }
+    /// The school's identity as it was when this home was set up.
+    fn read_identity(&self) -> Result<IdentityChain, Failure> {
+        let path = self.identity_path();
+        let file = fs::read(&path).map_err(|error| unreadable(&path, &error))?;
+        let (json, plain) = match summed::opened(&file) {
+            Found::Whole(json) => (json, false),
+            Found::Plain(json) => (json, true),
+            Found::Damaged => return Err(damaged(&path)),
+        };
+        let school: IdentityChain = serde_json::from_slice(json).map_err(|_| damaged(&path))?;
+        if plain {
+            // A file of before: written once with its sum, by whoever may.
+            let _ = write_new(&path, &summed::sealed(json), 0o644);
+        }
+        Ok(school)
+    }
+    /// Writes a damaged `identity.json` anew out of the store, which has the chain as well. Whether it was.
+    pub(crate) fn mend_identity(&self) -> Result<bool, Failure> {
+        let path = self.identity_path();
+        if self.read_identity().err().is_none_or(|failure| failure.code != Code::Damaged) {
+            return Ok(false);
+        }
+        let device = SecretKey::from_seed(&self.read_secret("device.key")?).public();
+        let mut found: Option<IdentityChain> = None;
+        let scanned = self.open_store()?.scan(Table::Identities, &[], &[], &mut |_, value| {
+            let chain = IdentityChain::parse(value)?;
+            if chain.rights(&device).is_some() {
+                found = Some(chain);
+            }
+            Ok(found.is_none())
+        });
+        scanned.map_err(|fault| Failure::new(Code::Damaged, fault.to_string()))?;
+        let Some(chain) = found else { return Ok(false) };
+        self.write_identity(&chain)?;
+        tracing::warn!("{} was damaged and was written anew out of the store", path.display());
+        Ok(true)
+    }
+    /// The small files that are damaged, each with what is to be done about it.
+    pub(crate) fn damaged_files(&self) -> Vec<Failure> {
+        let mut found: Vec<Failure> = Vec::new();
+        found.extend(self.config().err());
+        found.extend(self.read_identity().err());
+        found.extend(["device.key", "life.key"].iter().filter_map(|name| self.read_secret(name).err()));
+        if life::is_whole(&self.secrets()) == Some(false) {
+            let path = self.secrets().join("signed.json");
+            let failure = Failure::new(Code::Damaged, format!("{} is damaged", path.display()));
+            found.push(failure.hint("the next start writes it anew, and goes on in new logs"));
+        }
+        found
     }
 
     /// The seed of the device's key, which is the network identity too.
@@ -254,13 +311,22 @@ impl Home {
         self.read_secret("device.key")
     }
 
-    /// Opens the store. A process that was killed may hold its lock for a moment longer.
+    /// Opens the store; mends it first where it is damaged. A process that was killed may hold its lock for a moment longer.
     pub fn open_store(&self) -> Result<RedbStore, Failure> {
         let path = self.store_path();
+        let mut may_mend = true;
+        // A school that was set up has a store: one that is gone is not begun anew in silence.
+        if self.is_set_up()? && fs::metadata(&path).map_or(0, |about| about.len()) == 0 {
+            return Err(mend::nothing_left(&path));
+        }
         for _ in 0..20 {
             match RedbStore::open(&path) {
                 Err(OpenError::InUse) => std::thread::sleep(std::time::Duration::from_millis(50)),
                 Ok(store) => return Ok(store),
+                Err(OpenError::Damaged) if may_mend => {
+                    may_mend = false;
+                    mend::store(self)?;
+                }
                 Err(error) => {
                     let (code, hint) = match error {
                         OpenError::Forbidden => (Code::Failed, OWN_USER),
@@ -278,7 +344,8 @@ impl Home {
 
     /// Moves away what a set-up left that was cut short, or what lost its `identity.json`: never deletes.
     fn set_aside(&self) -> Result<(), Failure> {
-        let left = [self.store_path(), self.secrets()];
+        let beside = |what: &str| self.0.join(format!("store.redb.{what}"));
+        let left = [self.store_path(), self.secrets(), beside("damaged"), beside("mended")];
         if !left.iter().any(|path| path.exists()) {
             return Ok(());
         }
@@ -302,18 +369,30 @@ impl Home {
     }
     fn write_secret(&self, name: &str, secret: &[u8; 32]) -> Result<(), Failure> {
         let path = self.secrets().join(name);
-        write_new(&path, staffroom_protocol::id::to_text(secret).as_bytes(), 0o600)
+        write_new(&path, &summed::sealed(staffroom_protocol::id::to_text(secret).as_bytes()), 0o600)
     }
     fn read_secret(&self, name: &str) -> Result<[u8; 32], Failure> {
         let path = self.secrets().join(name);
-        let text = fs::read_to_string(&path).map_err(|error| unreadable(&path, &error))?;
+        let file = fs::read(&path).map_err(|error| unreadable(&path, &error))?;
         let mode = fs::metadata(&path).map_err(|error| unreadable(&path, &error))?.permissions().mode();
         if mode & 0o077 != 0 {
             return Err(Failure::new(Code::Refused, format!("others can read {}", path.display()))
                 .hint(format!("chmod 600 {}", path.display())));
         }
+        let (text, plain) = match summed::opened(&file) {
+            Found::Whole(text) => (text, false),
+            Found::Plain(text) => (text, true),
+            Found::Damaged => return Err(damaged(&path)),
+        };
+        let text = std::str::from_utf8(text).map_err(|_| damaged(&path))?;
         let secret = staffroom_protocol::id::from_text(text.trim()).and_then(|bytes| bytes.try_into().ok());
-        secret.ok_or_else(|| Failure::new(Code::Damaged, format!("{} is damaged", path.display())))
+        let secret = secret.ok_or_else(|| damaged(&path))?;
+        // A file of before, written once with its sum by whoever may. Not the secret of the store's life:
+        // in another file it would be another life's, and one that changed is another life's too.
+        if plain && name != "life.key" {
+            let _ = write_new(&path, &summed::sealed(text.trim().as_bytes()), 0o600);
+        }
+        Ok(secret)
     }
 }
 
@@ -352,6 +431,13 @@ fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
         let _ = fs::remove_file(&part);
         unwritable(path, &error)
     })
+}
+
+fn damaged(path: &Path) -> Failure {
+    Failure::new(Code::Damaged, format!("{} is damaged", path.display()))
+        .hint("put it back from a copy of this folder, if there is one")
+        .hint("or move this folder away and keep it; then, in an empty one: share restore FILE, with a backup")
+        .hint("or share key recover, with the recovery sheet: partners bring the records back")
 }
 
 /// What to try where the system says no.

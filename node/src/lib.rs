@@ -19,11 +19,13 @@ pub mod exchange;
 mod home;
 mod left_over;
 mod life;
+mod mend;
 pub mod net;
 mod node;
 pub mod reader;
 pub mod socket;
 pub mod store;
+mod summed;
 mod verify;
 
 pub use home::{Config, Home, NewSchool, SetUp};

@@ -17,6 +17,8 @@ use staffroom_protocol::fault::Fault;
 use staffroom_protocol::id::{SpaceId, WriterId};
 use staffroom_protocol::store::Store;
 
+use crate::summed::{self, Found};
+
 /// One of this store's logs, and how many entries of it were signed.
 type Signed = (SpaceId, WriterId, u64);
 
@@ -44,24 +46,29 @@ impl Life {
     }
 
     /// Compares a store with what was kept; where it was put back or copied, it goes on in new logs.
-    pub(crate) fn resume<S: Store>(secrets: &Path, replica: &mut Replica<S>) -> Result<Self, Fault> {
+    /// So does one that was `mended`, and lost something of what it had signed.
+    pub(crate) fn resume<S: Store>(secrets: &Path, replica: &mut Replica<S>, mended: bool) -> Result<Self, Fault> {
         let path = file(secrets);
-        let kept: Kept = fs::read(&path).ok().and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default();
+        let read = fs::read(&path).ok();
+        // Without it, or where it is damaged, this may be any machine.
+        let kept: Kept = read.as_deref().and_then(parse).unwrap_or_default();
         let here = place(secrets);
         let behind = |(space, writer, signed): &Signed| {
             replica.space(space).is_ok_and(|space| space.frontier().next(writer) < *signed)
         };
         let copied = (kept.place != here).then_some("it was copied from another machine or folder");
         let put_back = || kept.signed.iter().any(behind).then_some("it was put back to an older state");
-        let why = copied.or_else(put_back);
+        let mended = mended.then_some("it was damaged, and lost something of what it had signed");
+        let why = copied.or_else(put_back).or(mended);
         if let Some(why) = why {
             tracing::warn!(why, "this store goes on in new logs");
             replica.begin_new_logs()?;
             replica.flush()?;
         }
+        let plain = read.is_some_and(|file| matches!(summed::opened(&file), Found::Plain(_)));
         let mut life = Self { path, kept: Kept { place: here, signed: Vec::new() }, failed: false };
         life.keep(replica);
-        if why.is_some() {
+        if why.is_some() || plain {
             life.write();
         }
         Ok(life)
@@ -85,7 +92,7 @@ impl Life {
         let part = self.path.with_extension("part");
         let options = || fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part);
         let written = serde_json::to_vec(&self.kept).map_err(io::Error::from).and_then(|json| {
-            options()?.write_all(&json)?;
+            options()?.write_all(&summed::sealed(&json))?;
             fs::rename(&part, &self.path)
         });
         // Partners would still tell of what a store that was put back does not know.
@@ -93,6 +100,24 @@ impl Life {
             tracing::warn!(%error, path = %self.path.display(), "how far this store has signed is not written down");
         }
         self.failed = written.is_err();
+    }
+}
+
+/// The spaces in which this store has signed, as far as the file says.
+pub(crate) fn spaces(secrets: &Path) -> Vec<SpaceId> {
+    let kept = fs::read(file(secrets)).ok().and_then(|file| parse(&file)).unwrap_or_default();
+    kept.signed.iter().map(|(space, _, _)| *space).collect()
+}
+
+/// Whether the file of a home is as it was written; nothing where there is none.
+pub(crate) fn is_whole(secrets: &Path) -> Option<bool> {
+    fs::read(file(secrets)).ok().map(|file| parse(&file).is_some())
+}
+
+fn parse(file: &[u8]) -> Option<Kept> {
+    match summed::opened(file) {
+        Found::Whole(json) | Found::Plain(json) => serde_json::from_slice(json).ok(),
+        Found::Damaged => None,
     }
 }
 

@@ -28,7 +28,14 @@ pub struct Node {
 impl Node {
     /// Opens the store of a home and starts the engine.
     pub fn open(home: &Home) -> Result<Self, Failure> {
-        Self::open_as(home, home.local()?)
+        home.mend_identity()?;
+        match Self::open_as(home, home.local()?) {
+            // Found while it was read for the first time: opened once more, it is mended.
+            Err(failure) if failure.code == Code::Damaged && home.is_to_be_mended() => {
+                Self::open_as(home, home.local()?)
+            }
+            opened => opened,
+        }
     }
     /// Opens an empty home, for a school that it does not know yet: [`Running::join_device`] or
     /// [`Running::recover`] comes next, or nothing is set up.
@@ -54,7 +61,7 @@ impl Node {
     /// Asks something that needs no network.
     pub fn ask_blocking(&self, request: Request) -> Result<Answer, Failure> {
         match request {
-            Request::Verify { rebuild } => verify::run(&self.engine, rebuild),
+            Request::Verify { rebuild } => verify::run(&self.engine, &self.home, rebuild),
             Request::Backup { path } => back_up(&self.engine, &path),
             other => self.engine.ask_blocking(other),
         }
@@ -157,7 +164,9 @@ impl Running {
 
     /// Checks everything; what partners can give again of what is damaged is fetched before it is told.
     async fn verify(&self, rebuild: bool) -> Result<Answer, Failure> {
-        let Checked { mut verified, lost } = self.beside(move |engine| verify::check_all(engine, rebuild)).await?;
+        let home = self.home.clone();
+        let Checked { mut verified, lost } =
+            self.beside(move |engine| verify::check_all(engine, &home, rebuild)).await?;
         for (want, fault) in lost {
             verified.faults[fault].healed = self.net.fetch(want).await.is_ok();
         }

@@ -9,6 +9,8 @@ use staffroom_protocol::verify::{Report, Wrong, verify};
 use crate::api::{Answer, Code, Failure, FoundFault, Request, Verified};
 use crate::blobs::NotRead;
 use crate::engine::{BlobCommand, Command, Engine, Want};
+use crate::home::Home;
+use crate::store::Rotten;
 
 /// What a check found, and the damaged files that partners may give again.
 pub(crate) struct Checked {
@@ -18,24 +20,32 @@ pub(crate) struct Checked {
 }
 
 /// Checks the store and the files of an engine; where asked, makes what is cache anew and checks again.
-pub(crate) fn run(engine: &Engine, rebuild: bool) -> Result<Answer, Failure> {
-    check_all(engine, rebuild).map(|checked| Answer::Verified(checked.verified))
+pub(crate) fn run(engine: &Engine, home: &Home, rebuild: bool) -> Result<Answer, Failure> {
+    check_all(engine, home, rebuild).map(|checked| Answer::Verified(checked.verified))
 }
 
 /// The same, with the files that are to be fetched again.
-pub(crate) fn check_all(engine: &Engine, rebuild: bool) -> Result<Checked, Failure> {
+pub(crate) fn check_all(engine: &Engine, home: &Home, rebuild: bool) -> Result<Checked, Failure> {
+    let rotten = engine.snapshots().check().map_err(|fault| unreadable(&fault))?;
+    let mut faults: Vec<FoundFault> = rotten.iter().map(block).collect();
+    let damaged = faults.iter().any(|fault| !fault.healed);
+    faults.extend(home.damaged_files().iter().map(small));
+    if damaged {
+        // What else there is cannot be told before that is mended.
+        return Ok(Checked { verified: Verified { faults, damaged, ..Verified::default() }, lost: Vec::new() });
+    }
     let before = check(engine)?;
-    let mut faults: Vec<FoundFault> = before.wrong.iter().map(fault).collect();
+    faults.extend(before.wrong.iter().map(fault));
     let mut report = before;
     if rebuild {
         engine.ask_blocking(Request::Verify { rebuild })?;
         report = check(engine)?;
-        for fault in &mut faults {
+        for fault in faults.iter_mut().filter(|fault| !fault.healed) {
             fault.healed = !report.wrong.iter().any(|wrong| wrong.what == fault.what && wrong.place == fault.place);
         }
     }
     let (blobs, lost) = check_files(engine, &mut faults)?;
-    let verified = Verified { entries: report.entries, records: report.records, blobs, faults };
+    let verified = Verified { entries: report.entries, records: report.records, blobs, faults, damaged: false };
     Ok(Checked { verified, lost })
 }
 
@@ -46,9 +56,26 @@ fn check(engine: &Engine) -> Result<Report, Failure> {
 }
 
 fn unreadable(fault: &staffroom_protocol::fault::Fault) -> Failure {
+    if crate::store::is_damage(fault) {
+        return Failure::new(Code::Damaged, fault.to_string()).hint("try again: it is mended first");
+    }
     Failure::new(Code::Damaged, format!("the store cannot be read to its end: {fault}")).hint("restore a backup")
 }
 
+fn block(rotten: &Rotten) -> FoundFault {
+    let table = rotten.table.as_deref().unwrap_or("the list of tables");
+    if rotten.block == 0 {
+        let what = "one of two copies was damaged on the disk".to_owned();
+        return FoundFault { what, place: "the beginning of the store".to_owned(), healed: true };
+    }
+    let what = "damaged on the disk: the next start of share mends it, a running node does so at once".to_owned();
+    FoundFault { what, place: format!("block {} of the store ({table})", rotten.block), healed: false }
+}
+/// A small file, with the first thing to try.
+fn small(failure: &Failure) -> FoundFault {
+    let what = failure.hints.first().cloned().unwrap_or_default();
+    FoundFault { what, place: failure.message.clone(), healed: false }
+}
 fn fault(wrong: &Wrong) -> FoundFault {
     FoundFault { what: wrong.what.clone(), place: wrong.place.clone(), healed: false }
 }

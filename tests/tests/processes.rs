@@ -16,6 +16,7 @@ mod network;
 mod partners;
 mod permissions;
 mod reading;
+mod rot;
 mod scheduled;
 
 use std::ops::Range;

@@ -6,7 +6,7 @@ use serde::Serialize;
 use staffroom_node::api::{Answer, Failure, PartnerState, Request, SpaceStatus, Status};
 
 use super::decision;
-use super::status::{line, waits};
+use super::status::{line, mended_line, waits};
 use crate::context::Context;
 use crate::failure::{Done, Ended, unexpected};
 use crate::output::{one_line, size, some};
@@ -106,6 +106,15 @@ fn disk(context: &Context) -> Option<Finding> {
 /// What is held and is not as it should be.
 fn held(status: &Status, findings: &mut Vec<Finding>) {
     let store = &status.store;
+    if let Some(mended) = &store.mended {
+        findings.push(Finding {
+            what: mended_line(mended),
+            hints: vec![
+                "look at the health of this disk: what it changed once it may change again".to_owned(),
+                format!("once partners are in step and share verify finds nothing, remove {}", one_line(&mended.kept)),
+            ],
+        });
+    }
     if store.quarantined > 0 {
         let changes = some(store.quarantined, "change is", "changes are");
         findings.push(Finding::new(

@@ -4,7 +4,7 @@ mod news;
 
 use clap::Args;
 use serde_json::json;
-use staffroom_node::api::{Failure, Status};
+use staffroom_node::api::{Code, Failure, Status};
 use staffroom_node::{Node, Running};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Duration, interval};
@@ -13,10 +13,15 @@ use crate::client::runtime;
 use crate::commands::init;
 use crate::commands::join::state_of;
 use crate::context::Context;
-use crate::failure::{Done, failed, usage};
+use crate::failure::{Done, Ended, failed, usage};
 use crate::output::{Output, one_line, some};
 
 use news::News;
+
+/// How often a node is opened again whose store was found to be damaged.
+const MENDS: usize = 3;
+/// How often it is tried to open it again while another command has it; each waits a second.
+const PATIENCE: usize = 60;
 
 /// Run the node, so that partners can reach it
 #[derive(Args)]
@@ -54,7 +59,22 @@ impl Serve {
                 .into());
         }
         self.set_up(context)?;
-        let node = Node::open(&context.home)?;
+        let mut mends = 0;
+        loop {
+            let node = open(context, mends > 0)?;
+            match self.once(context, node) {
+                // Opening it once more mends it.
+                Err(Ended::Failed(failure)) if failure.code == Code::Damaged && mends < MENDS => {
+                    context.out.report(&failure);
+                    mends += 1;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// Runs a node until it ends.
+    fn once(&self, context: &Context, node: Node) -> Done {
         let runtime = runtime()?;
         let listen = Some(self.listen.clone()).filter(|listen| !listen.is_empty());
         let served = runtime.block_on(async {
@@ -153,6 +173,18 @@ impl Serve {
         }
         out.say("")
     }
+}
+
+/// Opens the node. Once more, another command may be quicker, and mend the store first: that is waited for.
+fn open(context: &Context, again: bool) -> Result<Node, Failure> {
+    let mut opened = Node::open(&context.home);
+    for _ in 0..if again { PATIENCE } else { 0 } {
+        match &opened {
+            Err(failure) if failure.code == Code::Failed => opened = Node::open(&context.home),
+            _ => break,
+        }
+    }
+    opened
 }
 
 /// A line that may be lost.

@@ -3,7 +3,7 @@
 use clap::Args;
 use jiff::Zoned;
 use staffroom_node::api::{
-    Answer, Partner, PartnerState, Refused, Request, SpaceStatus, Status as State, WaitingSchool,
+    Answer, Mending, Partner, PartnerState, Refused, Request, SpaceStatus, Status as State, WaitingSchool,
 };
 
 use crate::context::Context;
@@ -84,6 +84,9 @@ fn told(out: &Output, state: &State) -> Done {
         let why = store.unwiped_why.as_ref().map(|why| format!(": {}", one_line(why))).unwrap_or_default();
         let records = some(store.unwiped, "erased record waits", "erased records wait");
         out.say(&format!("  {records} for the disk to be cleared of what was in them{why}"))?;
+    }
+    if let Some(mended) = &store.mended {
+        out.say(&format!("  {}", mended_line(mended)))?;
     }
     if let Some(refused) = &state.strangers {
         out.say(&format!("  devices that are no partners: {}", refusal(refused, &now)))?;
@@ -220,4 +223,18 @@ mod tests {
             "Brook: in step; refused 1,200 times, last Tuesday 14:02: a frame came too slowly"
         );
     }
+}
+
+/// That a damaged store was mended, and what that cost.
+pub(super) fn mended_line(mended: &Mending) -> String {
+    let pages = some(mended.damaged, "page", "pages");
+    let missing = match mended.missing {
+        0 => "no entry was lost".to_owned(),
+        many => format!("{} lost here, which partners bring again", some(many, "entry was", "entries were")),
+    };
+    let lost = match mended.lost.len() {
+        0 => String::new(),
+        _ => "; of a cluster nothing can be read any more: restore a backup, or ask there for a new ticket".to_owned(),
+    };
+    format!("the store was damaged on the disk ({pages}) and was mended: {missing}{lost}")
 }

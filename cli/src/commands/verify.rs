@@ -1,8 +1,9 @@
 //! `share verify`: every chain, signature and hash.
 
 use clap::Args;
-use staffroom_node::api::{Answer, Request};
+use staffroom_node::api::{Answer, Request, Verified};
 
+use crate::client::Client;
 use crate::context::Context;
 use crate::failure::{Done, Ended, unexpected};
 use crate::output::{one_line, some};
@@ -19,12 +20,34 @@ pub(crate) struct Verify {
 }
 
 impl Verify {
+    /// Checks; where no node runs and the store is damaged, it is mended by opening it once more, and what
+    /// was wrong before and is not any more counts as put right.
+    fn check(&self, context: &Context) -> Done<Verified> {
+        let ask = |client: &mut Client| match client.ask(Request::Verify { rebuild: self.rebuild })? {
+            Answer::Verified(found) => Ok(found),
+            _ => Err(Ended::from(unexpected())),
+        };
+        let mut client = context.client()?;
+        let found = ask(&mut client)?;
+        if !found.damaged || client.runs_already() {
+            return Ok(found);
+        }
+        drop(client);
+        let mut after = ask(&mut context.client()?)?;
+        for mut fault in found.faults.into_iter().rev() {
+            if !after.faults.iter().any(|left| left.place == fault.place) {
+                fault.healed = true;
+                after.faults.insert(0, fault);
+            }
+        }
+        Ok(after)
+    }
     pub(super) fn run(&self, context: &Context) -> Done {
         let out = &context.out;
         let spinner = out.spinner("checking every chain, signature, hash and file");
-        let answer = context.client()?.ask(Request::Verify { rebuild: self.rebuild });
+        let checked = self.check(context);
         spinner.finish_and_clear();
-        let Answer::Verified(found) = answer? else { return Err(unexpected().into()) };
+        let found = checked?;
         out.json(&found)?;
         for fault in &found.faults {
             let healed = if fault.healed { " (put right)" } else { "" };

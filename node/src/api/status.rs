@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use staffroom_protocol::charter::Role;
 use staffroom_protocol::id::{DeviceId, SchoolId, SpaceId};
 
-use super::{DecisionInfo, Named};
+use super::{DecisionInfo, Mending, Named};
 
 /// A cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +81,9 @@ pub struct StoreStatus {
     /// Why they are.
     #[serde(default)]
     pub unwiped_why: Option<String>,
+    /// How the store was mended, as long as the damaged one is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mended: Option<Mending>,
 }
 
 /// One space.

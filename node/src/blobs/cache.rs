@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use staffroom_protocol::id::BlobId;
 
 use super::{Blobs, list};
+use crate::summed::{self, Found};
 
 /// What is made out of files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,9 +40,15 @@ impl Made {
 }
 
 impl Blobs {
-    /// What was made out of a blob, if it was kept. It is a cache: whoever reads it checks that it can be right.
+    /// What was made out of a blob, if it was kept. Where a byte of it changed, it is
+    /// made again; whoever reads it checks all the same that it can be right.
     pub fn kept(&self, made: Made, id: &BlobId) -> Option<Vec<u8>> {
-        fs::read(self.kept_at(made, id)).ok()
+        let file = fs::read(self.kept_at(made, id)).ok()?;
+        match summed::opened(&file) {
+            Found::Whole(bytes) => Some(bytes.to_vec()),
+            // Made again.
+            Found::Plain(_) | Found::Damaged => None,
+        }
     }
 
     /// Keeps what was made out of a blob for the next time; not if the blob is gone meanwhile.
@@ -53,7 +60,7 @@ impl Blobs {
         getrandom::fill(&mut random).map_err(io::Error::other)?;
         let part = folder.join(format!("{}.new", staffroom_protocol::id::to_text(&random)));
         let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
-        let kept = file.write_all(bytes).and_then(|()| fs::rename(&part, &path));
+        let kept = file.write_all(&summed::sealed(bytes)).and_then(|()| fs::rename(&part, &path));
         if kept.is_err() {
             let _ = fs::remove_file(&part);
         }

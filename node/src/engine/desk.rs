@@ -93,6 +93,8 @@ impl Desk {
     pub(super) fn settle(&mut self) -> Result<(), Fault> {
         let staged = self.replica.is_staged();
         let flushed = self.replica.flush();
+        // What was read while the file turned out to be damaged is no answer: it is mended first.
+        let flushed = flushed.and_then(|notices| self.replica.store().failed().map_or(Ok(notices), Err));
         if flushed.is_ok() {
             self.life.keep(&self.replica);
         }

@@ -73,7 +73,7 @@ impl Desk {
             Wiped::Later(why) => {
                 // Which file a power cut would leave is not known: that is no matter of trying again.
                 if let Some(fault) = self.replica.store().failed() {
-                    return Err(fault.clone());
+                    return Err(fault);
                 }
                 if self.wiping.waits.as_ref() != Some(&why) {
                     tracing::warn!(why, "what was erased is still in the store's file, and no receipt is given");

@@ -47,6 +47,7 @@ pub(super) fn status(desk: &Desk) -> Result<Status, Failure> {
         forks: desk.replica.spaces().map(|(_, space)| space.forks().count() as u64).sum(),
         unwiped: desk.replica.unwiped() as u64,
         unwiped_why: desk.wipe_waits(),
+        mended: crate::mend::last(&desk.path),
     };
     Ok(Status {
         school,

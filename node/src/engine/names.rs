@@ -8,6 +8,7 @@ use staffroom_protocol::id::{IdPrefix, RecordId, SchoolId, SpaceId};
 use staffroom_protocol::store::Read;
 
 use crate::api::{Code, Failure, Named};
+use crate::store::is_damage;
 use crate::store::{RedbStore, Snapshot};
 
 /// The text of a space's name: its own space has none.
@@ -118,6 +119,10 @@ pub(super) fn record(snapshot: &Snapshot, asked: &str) -> Result<RecordId, Failu
 
 /// What people are told once the store failed.
 pub(super) fn store_failed(fault: &Fault) -> Failure {
+    if is_damage(fault) {
+        return Failure::new(Code::Damaged, fault.to_string())
+            .hint("try again: what can be read is saved first, and partners bring the rest");
+    }
     Failure::new(Code::Failed, format!("nothing was saved: {fault}"))
         .hint("look at the free space of the disk and at its health, then start the node again")
 }

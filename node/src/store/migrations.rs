@@ -7,8 +7,10 @@ use redb::{Database, ReadableDatabase, TableDefinition, TableError};
 
 use super::{OpenError, durable_write};
 
+/// The name of the table with the layout's number.
+pub(super) const LAYOUT_NAME: &str = "layout";
 /// name → number.
-const LAYOUT: TableDefinition<'static, &'static str, u64> = TableDefinition::new("layout");
+const LAYOUT: TableDefinition<'static, &'static str, u64> = TableDefinition::new(LAYOUT_NAME);
 
 /// A step brings a file from its place in this list to the next.
 type Step = fn(&redb::WriteTransaction) -> Result<(), redb::Error>;
@@ -30,7 +32,7 @@ pub(super) fn run(database: &Database) -> Result<(), OpenError> {
 }
 
 fn apply(database: &Database, number: u64, step: Step) -> Result<(), String> {
-    let write = durable_write(database).map_err(|fault| fault.to_string())?;
+    let write = durable_write(database).map_err(|error| error.to_string())?;
     step(&write).map_err(|error| error.to_string())?;
     let mut layout = write.open_table(LAYOUT).map_err(|error| error.to_string())?;
     layout.insert("layout", number).map_err(|error| error.to_string())?;

@@ -4,6 +4,7 @@ mod ground;
 mod joining;
 mod presenting;
 mod refusals;
+mod rot;
 
 use std::time::{Duration, Instant};
 

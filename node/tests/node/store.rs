@@ -90,3 +90,59 @@ fn what_a_rewrite_left_that_was_cut_short_is_removed_at_the_next_start() {
     assert!(!left.exists());
     assert_eq!(store.get(Table::Cards, &[1]).expect("read").as_deref(), Some(&b"stays"[..]));
 }
+
+/// The rows of a store's cards and records.
+fn all(store: &RedbStore) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut rows = Vec::new();
+    for table in [Table::Cards, Table::Headers] {
+        let all = store.scan(table, &[], &[], &mut |key, value| {
+            rows.push((key.to_vec(), value.to_vec()));
+            Ok(true)
+        });
+        all.expect("read");
+    }
+    rows
+}
+
+#[test]
+fn a_store_of_before_blocks_had_sums_is_written_anew_once_with_all_it_has() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("store.redb");
+    let mut rows = Vec::new();
+    {
+        // As the program of before wrote it: plain redb, a table with the layout's number.
+        let old = redb::Database::create(&path).expect("created");
+        let write = old.begin_write().expect("begun");
+        let layout: redb::TableDefinition<'_, &str, u64> = redb::TableDefinition::new("layout");
+        write.open_table(layout).expect("a table").insert("layout", 1).expect("inserted");
+        for table in [Table::Cards, Table::Headers] {
+            let definition: redb::TableDefinition<'_, &[u8], &[u8]> = redb::TableDefinition::new(table.name());
+            let mut open = write.open_table(definition).expect("a table");
+            for n in 0..2_000u32 {
+                let (key, value) = (n.to_be_bytes(), vec![n.to_le_bytes()[0]; 10 + n as usize % 700]);
+                open.insert(&key[..], &value[..]).expect("inserted");
+                rows.push((key.to_vec(), value));
+            }
+        }
+        write.commit().expect("committed");
+    }
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("set");
+    let plain = std::fs::read(&path).expect("read");
+    // A backup of before is read as it is.
+    assert_eq!(RedbStore::peek(&path).expect("peeked").len(Table::Cards).expect("read"), 2_000);
+    assert_eq!(all(&RedbStore::open(&path).expect("opened")), rows);
+    let now = std::fs::read(&path).expect("read");
+    assert!(plain.starts_with(b"redb") && now.starts_with(b"staffrm1"));
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).expect("there").permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1, "nothing is left beside it");
+    assert_eq!(all(&RedbStore::open(&path).expect("opened again")), rows);
+
+    // One of before that is damaged is not believed: redb's own sums are looked at before it is copied.
+    let mut rotten = plain;
+    let at = rotten.windows(500).position(|part| part == [77; 500]).expect("a value");
+    rotten[at + 100] ^= 1;
+    std::fs::write(&path, &rotten).expect("written");
+    assert!(RedbStore::open(&path).is_err());
+    assert_eq!(std::fs::read(&path).expect("read").len(), rotten.len(), "it is left as it is");
+}

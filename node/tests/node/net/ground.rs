@@ -117,7 +117,8 @@ impl School {
     /// The seed of its device's key.
     pub(super) fn seed(&self) -> [u8; 32] {
         let text = std::fs::read_to_string(self.folder.path().join("secrets/device.key")).expect("the key");
-        staffroom_protocol::id::from_text(text.trim()).and_then(|bytes| bytes.try_into().ok()).expect("32 bytes")
+        let text = text.lines().next().expect("a key");
+        staffroom_protocol::id::from_text(text).and_then(|bytes| bytes.try_into().ok()).expect("32 bytes")
     }
     /// Where a stranger would dial it.
     pub(super) fn address(&self) -> Multiaddr {
