@@ -312,7 +312,7 @@ impl Snapshots {
                 break (snapshot, first);
             }
         };
-        let mut walk = Walk::new(pages, first);
+        let mut walk = Walk::new(pages, &first);
         let tables = walk.tables();
         rotten.extend(walk.damaged.drain(..).map(|block| Rotten { block, table: None }));
         for (name, root) in tables {

@@ -172,6 +172,20 @@ fn refusal(refused: &Refused, now: &Zoned) -> String {
     format!("refused{times} {}: {}", when::moment(refused.at, now), one_line(&refused.what))
 }
 
+/// That a damaged store was mended, and what that cost.
+pub(super) fn mended_line(mended: &Mending) -> String {
+    let pages = some(mended.damaged, "page", "pages");
+    let missing = match mended.missing {
+        0 => "no entry was lost".to_owned(),
+        many => format!("{} lost here, which partners bring again", some(many, "entry was", "entries were")),
+    };
+    let lost = match mended.lost.len() {
+        0 => String::new(),
+        _ => "; of a cluster nothing can be read any more: restore a backup, or ask there for a new ticket".to_owned(),
+    };
+    format!("the store was damaged on the disk ({pages}) and was mended: {missing}{lost}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -223,18 +237,4 @@ mod tests {
             "Brook: in step; refused 1,200 times, last Tuesday 14:02: a frame came too slowly"
         );
     }
-}
-
-/// That a damaged store was mended, and what that cost.
-pub(super) fn mended_line(mended: &Mending) -> String {
-    let pages = some(mended.damaged, "page", "pages");
-    let missing = match mended.missing {
-        0 => "no entry was lost".to_owned(),
-        many => format!("{} lost here, which partners bring again", some(many, "entry was", "entries were")),
-    };
-    let lost = match mended.lost.len() {
-        0 => String::new(),
-        _ => "; of a cluster nothing can be read any more: restore a backup, or ask there for a new ticket".to_owned(),
-    };
-    format!("the store was damaged on the disk ({pages}) and was mended: {missing}{lost}")
 }

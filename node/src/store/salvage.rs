@@ -111,7 +111,7 @@ pub(crate) fn salvage(path: &Path, new: &Path) -> Result<Salvaged, OpenError> {
 }
 
 fn copy(pages: &Pages<FileBackend>, to: &mut Copying) -> Result<usize, Fault> {
-    let mut walk = Walk::new(pages, pages.first());
+    let mut walk = Walk::new(pages, &pages.first());
     let tables = walk.tables();
     let mut damaged = walk.damaged.len() + usize::from(tables.is_empty());
     // Where the list of tables is damaged, pages of it lie about, of this commit and of earlier ones.

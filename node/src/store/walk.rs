@@ -22,6 +22,9 @@ const COMMIT: usize = 128;
 /// A sum of redb's in a branch.
 const REDB_SUM: usize = 16;
 
+/// Visits rows: key and value.
+type Rows<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<(), Fault>;
+
 /// The number of a page, as redb writes it.
 #[derive(Clone, Copy)]
 struct PageNumber(u64);
@@ -50,8 +53,8 @@ pub(super) struct Walk<'a, B> {
 
 impl<'a, B: StorageBackend> Walk<'a, B> {
     /// Of a file as its first block says it is.
-    pub(super) fn new(blocks: &'a Blocks<B>, first: [u8; BLOCK]) -> Self {
-        Self { blocks, first, damaged: Vec::new() }
+    pub(super) fn new(blocks: &'a Blocks<B>, first: &[u8; BLOCK]) -> Self {
+        Self { blocks, first: *first, damaged: Vec::new() }
     }
 
     /// The tables, each with where its tree begins, where it has any row; nothing where that cannot be read.
@@ -71,20 +74,11 @@ impl<'a, B: StorageBackend> Walk<'a, B> {
         tables
     }
     /// Visits what can be read of a table.
-    pub(super) fn table(
-        &mut self,
-        root: u64,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), Fault>,
-    ) -> Result<(), Fault> {
+    pub(super) fn table(&mut self, root: u64, visit: Rows<'_>) -> Result<(), Fault> {
         self.tree(PageNumber(root), DEPTH, visit)
     }
 
-    fn tree(
-        &mut self,
-        page: PageNumber,
-        depth: u8,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), Fault>,
-    ) -> Result<(), Fault> {
+    fn tree(&mut self, page: PageNumber, depth: u8, visit: Rows<'_>) -> Result<(), Fault> {
         let start = self.start(page);
         let bytes = match start.and_then(|start| self.page(page, start)) {
             Some(bytes) if depth > 0 => bytes,
@@ -131,7 +125,7 @@ impl<'a, B: StorageBackend> Walk<'a, B> {
 }
 
 /// Visits the rows of a leaf; nothing where it contradicts itself.
-fn leaf(bytes: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), Fault>) -> Result<Option<()>, Fault> {
+fn leaf(bytes: &[u8], visit: Rows<'_>) -> Result<Option<()>, Fault> {
     let Some(rows) = number::<2>(bytes, 2).and_then(|rows| usize::try_from(rows).ok()) else { return Ok(None) };
     let key_end = |row: usize| index(bytes, 4 + 4 * row);
     let value_end = |row: usize| index(bytes, 4 + 4 * rows + 4 * row);
@@ -151,10 +145,7 @@ fn leaf(bytes: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), Fault>) 
 }
 
 /// Visits the rows of every leaf in the file that can be read, whether or not anything leads to it.
-pub(super) fn for_each_leaf<B: StorageBackend>(
-    blocks: &Blocks<B>,
-    visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), Fault>,
-) -> Result<(), Fault> {
+pub(super) fn for_each_leaf<B: StorageBackend>(blocks: &Blocks<B>, visit: Rows<'_>) -> Result<(), Fault> {
     let count = blocks.length() / BLOCK as u64;
     let mut block = vec![0; BLOCK];
     for number in 1..count {

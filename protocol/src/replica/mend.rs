@@ -51,6 +51,8 @@ struct Found {
     broken: bool,
 }
 
+/// Whether a row is what its table holds.
+type Reads = fn(&[u8]) -> bool;
 type Spaces = BTreeMap<SpaceId, (Charter, Erasures)>;
 
 /// Puts the rows of a store in order.
@@ -65,7 +67,7 @@ pub fn mend<S: Store>(store: &mut S, me: &Local) -> Result<Mended, Fault> {
     for (id, (charter, _)) in &spaces {
         // The last of this store's writers that is enrolled is the one it has.
         let enrolled = |number: &u32| charter.resolved().writers.contains_key(&me.writer(*id, *number).public());
-        let last = (0..).take_while(enrolled).last().filter(|last| *last > 0);
+        let last = (0..u32::MAX).take_while(enrolled).last().filter(|last| *last > 0);
         if let (Some(last), None) = (last, store.get(Table::Writers, &id.0)?) {
             batch.put(Table::Writers, id.0, last.to_be_bytes());
         }
@@ -76,7 +78,7 @@ pub fn mend<S: Store>(store: &mut S, me: &Local) -> Result<Mended, Fault> {
 
 /// Removes rows that are not what their table holds.
 fn drop_unreadable<S: Store>(store: &mut S) -> Result<(), Fault> {
-    let reads: [(Table, fn(&[u8]) -> bool); 9] = [
+    let reads: [(Table, Reads); 9] = [
         (Table::Identities, |value| bytes::decode::<IdentityChain>(value, "").is_ok()),
         (Table::PastIdentities, |value| bytes::decode::<IdentityChain>(value, "").is_ok()),
         (Table::Decisions, |value| bytes::decode::<Voted>(value, "").is_ok()),

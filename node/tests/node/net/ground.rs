@@ -28,7 +28,7 @@ pub(super) const LOOPBACK: &str = "/ip4/127.0.0.1/tcp/0";
 static TURNS: LazyLock<watch::Sender<u64>> = LazyLock::new(|| watch::Sender::new(0));
 
 /// Makes those who wait look again whenever this engine had a turn, until it stops.
-fn follow(running: &Running) {
+pub(super) fn follow(running: &Running) {
     let mut turns = running.engine().turns();
     tokio::spawn(async move {
         while turns.changed().await.is_ok() {

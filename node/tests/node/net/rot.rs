@@ -17,7 +17,7 @@ use staffroom_protocol::record::field::{BlobRef, Value};
 use tokio::runtime::Runtime;
 use tokio::task::block_in_place;
 
-use super::ground::{School, eventually, partner};
+use super::ground::{School, eventually, follow, partner};
 
 /// The files of a home as they were.
 struct Saved(PathBuf, BTreeMap<PathBuf, Vec<u8>>);
@@ -103,7 +103,9 @@ impl Own {
         let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let threads = threads.expect("threads");
         let running = block_in_place(|| threads.block_on(node.run(Some(vec![address.to_owned()]), Some(false))));
-        Self(threads, running.expect("it runs"))
+        let running = running.expect("it runs");
+        follow(&running);
+        Self(threads, running)
     }
     fn stop(self) {
         let Self(threads, running) = self;
@@ -165,7 +167,7 @@ impl Ground {
             ids.extend(save(cluster, (0..12).map(of).collect()).await);
         }
         let mut attached = note("With files", "Two of them", Fields::default());
-        attached.kind = "resource".to_owned();
+        "resource".clone_into(&mut attached.kind);
         attached.fields.insert("attachments".to_owned(), Value::Blobs(files));
         save(cluster, vec![attached]).await;
         let draft = |n: usize| note(&format!("Draft {n}"), &words(n + 9_000, 200), Fields::default());
@@ -353,6 +355,7 @@ fn rounds() -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[allow(clippy::print_stdout, reason = "figures")]
 async fn rot_anywhere_in_a_home_is_found_or_harmless_never_shown_and_healed() {
     let ground = Ground::new().await;
     let mut seed = 7u64;
@@ -395,5 +398,7 @@ async fn rot_anywhere_in_a_home_is_found_or_harmless_never_shown_and_healed() {
         sum(|c| c.drafts_lost),
         sum(|c| c.clusters_lost)
     );
+    let (found, harmless) = (sum(|c| c.found), sum(|c| c.harmless));
+    assert!(found > 0 && harmless > 0 && sum(|c| c.healed_by_partner) > 0, "nothing was tried: {found}, {harmless}");
     ground.brook.stop().await;
 }
