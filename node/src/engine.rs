@@ -184,7 +184,7 @@ impl Engine {
     ) -> Result<(Self, thread::JoinHandle<()>), Fault> {
         let snapshots = store.snapshots();
         let mut replica = Replica::open(store, me, Entropy::from_seed(seed))?;
-        let life = Life::resume(secrets, &mut replica, false)?;
+        let life = Life::resume(secrets, &mut replica)?;
         let device = replica.device();
         let (commands, queue) = mpsc::channel(QUEUE);
         let (notices, _) = broadcast::channel(1024);

@@ -259,16 +259,8 @@ impl Home {
     fn read_identity(&self) -> Result<IdentityChain, Failure> {
         let path = self.identity_path();
         let file = fs::read(&path).map_err(|error| unreadable(&path, &error))?;
-        let (json, plain) = match summed::opened(&file) {
-            Found::Whole(json) => (json, false),
-            Found::Plain(json) => (json, true),
-            Found::Damaged => return Err(damaged(&path)),
-        };
+        let (Found::Whole(json) | Found::Plain(json)) = summed::opened(&file) else { return Err(damaged(&path)) };
         let school: IdentityChain = serde_json::from_slice(json).map_err(|_| damaged(&path))?;
-        if plain {
-            // A file of before: written once with its sum, by whoever may.
-            let _ = write_new(&path, &summed::sealed(json), 0o644);
-        }
         Ok(school)
     }
     /// Writes a damaged `identity.json` anew out of the store, which has the chain as well. Whether it was.
@@ -379,19 +371,10 @@ impl Home {
             return Err(Failure::new(Code::Refused, format!("others can read {}", path.display()))
                 .hint(format!("chmod 600 {}", path.display())));
         }
-        let (text, plain) = match summed::opened(&file) {
-            Found::Whole(text) => (text, false),
-            Found::Plain(text) => (text, true),
-            Found::Damaged => return Err(damaged(&path)),
-        };
+        let (Found::Whole(text) | Found::Plain(text)) = summed::opened(&file) else { return Err(damaged(&path)) };
         let text = std::str::from_utf8(text).map_err(|_| damaged(&path))?;
         let secret = staffroom_protocol::id::from_text(text.trim()).and_then(|bytes| bytes.try_into().ok());
         let secret = secret.ok_or_else(|| damaged(&path))?;
-        // A file of before, written once with its sum by whoever may. Not the secret of the store's life:
-        // in another file it would be another life's, and one that changed is another life's too.
-        if plain && name != "life.key" {
-            let _ = write_new(&path, &summed::sealed(text.trim().as_bytes()), 0o600);
-        }
         Ok(secret)
     }
 }

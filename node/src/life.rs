@@ -46,8 +46,7 @@ impl Life {
     }
 
     /// Compares a store with what was kept; where it was put back or copied, it goes on in new logs.
-    /// So does one that was `mended`, and lost something of what it had signed.
-    pub(crate) fn resume<S: Store>(secrets: &Path, replica: &mut Replica<S>, mended: bool) -> Result<Self, Fault> {
+    pub(crate) fn resume<S: Store>(secrets: &Path, replica: &mut Replica<S>) -> Result<Self, Fault> {
         let path = file(secrets);
         let read = fs::read(&path).ok();
         // Without it, or where it is damaged, this may be any machine.
@@ -58,8 +57,7 @@ impl Life {
         };
         let copied = (kept.place != here).then_some("it was copied from another machine or folder");
         let put_back = || kept.signed.iter().any(behind).then_some("it was put back to an older state");
-        let mended = mended.then_some("it was damaged, and lost something of what it had signed");
-        let why = copied.or_else(put_back).or(mended);
+        let why = copied.or_else(put_back);
         if let Some(why) = why {
             tracing::warn!(why, "this store goes on in new logs");
             replica.begin_new_logs()?;

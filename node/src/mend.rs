@@ -19,7 +19,7 @@ use crate::api::{Code, Failure, Mending};
 use crate::blobs::Blobs;
 use crate::engine::wall_clock;
 use crate::home::{Home, random};
-use crate::life::{self, Life};
+use crate::life;
 use crate::store::{self, OpenError};
 use crate::summed::{self, Found};
 
@@ -29,11 +29,17 @@ pub(crate) fn store(home: &Home) -> Result<(), Failure> {
     let (new, at) = (beside(&path, ".mending"), wall_clock().0);
     let kept = beside(&path, &format!("{}{at}", store::KEPT));
     tracing::warn!("the store {} is damaged on the disk and is being mended", path.display());
-    let mended = copy(home, &path, &new).and_then(|(mended, damaged, _alone)| {
-        store::replace(&path, &new, &kept).map_err(|error| cannot(&path, &error))?;
-        Ok((mended, damaged))
-    });
-    let (mended, damaged) = mended.inspect_err(|_| drop(fs::remove_file(&new)))?;
+    let alone = match store::open_alone(&path) {
+        // Whoever has it mends it, or has found the damage and is about to close it.
+        Err(OpenError::InUse) => return Ok(()),
+        other => other.map_err(|error| cannot(&path, &error))?,
+    };
+    // Another process may have mended it while this one waited.
+    if !store::mark(&path).exists() {
+        return Ok(());
+    }
+    let copied = copy(home, &path, &new, &alone);
+    let (mended, damaged) = copied.inspect_err(|_| drop(fs::remove_file(&new)))?;
     let mending = Mending {
         at,
         kept: kept.display().to_string(),
@@ -43,6 +49,14 @@ pub(crate) fn store(home: &Home) -> Result<(), Failure> {
         aside: mended.aside,
         lost: mended.lost,
     };
+    let told = serde_json::to_vec(&mending).map_err(std::io::Error::from);
+    if let Err(error) = told.and_then(|json| fs::write(report(&path), summed::sealed(&json))) {
+        tracing::warn!(%error, "that the store was mended is not written down");
+    }
+    store::replace(&path, &new, &kept).map_err(|error| {
+        let _ = fs::remove_file(&new);
+        cannot(&path, &error)
+    })?;
     tracing::warn!(
         damaged,
         entries = mending.entries,
@@ -50,10 +64,6 @@ pub(crate) fn store(home: &Home) -> Result<(), Failure> {
         kept = mending.kept,
         "the store was mended; what is missing comes from partners"
     );
-    let told = serde_json::to_vec(&mending).map_err(std::io::Error::from);
-    if let Err(error) = told.and_then(|json| fs::write(report(&path), summed::sealed(&json))) {
-        tracing::warn!(%error, "that the store was mended is not written down");
-    }
     Ok(())
 }
 
@@ -74,15 +84,11 @@ fn beside(store: &Path, what: &str) -> PathBuf {
     store.with_file_name(name)
 }
 
-/// Copies what can be read into a new store, whole and closed; how many pages could not be, and
-/// what keeps others from the damaged file.
-fn copy(home: &Home, path: &Path, new: &Path) -> Result<(Mended, usize, File), Failure> {
+/// Copies what can be read of a file that nobody else has open into a new store, whole and closed; how many
+/// pages could not be read.
+fn copy(home: &Home, path: &Path, new: &Path, alone: &File) -> Result<(Mended, usize), Failure> {
     let _ = fs::remove_file(new);
-    let salvaged = store::salvage(path, new).map_err(|error| match error {
-        OpenError::InUse => Failure::new(Code::Failed, format!("another program is using {}", home.path().display())),
-        other => cannot(path, &other),
-    })?;
-    let store::Salvaged { mut store, damaged, alone } = salvaged;
+    let store::Salvaged { mut store, damaged } = store::salvage(alone, new).map_err(|error| cannot(path, &error))?;
     let failed = |fault: Fault| cannot(path, &fault);
     let mut mended = mend(&mut store, &home.local()?).map_err(failed)?;
     if mended.spaces == 0 {
@@ -94,7 +100,7 @@ fn copy(home: &Home, path: &Path, new: &Path) -> Result<(Mended, usize, File), F
     mended.lost.extend(signed.into_iter().filter(|space| !held.contains(space)));
     mended.lost.sort_unstable();
     mended.lost.dedup();
-    Ok((mended, damaged, alone))
+    Ok((mended, damaged))
 }
 
 /// Makes caches anew, finds the files that are on the disk, and goes on in new logs where one of ours is
@@ -103,10 +109,15 @@ fn open<S: Store>(store: S, me: Local, home: &Home, renew: bool) -> Result<Vec<S
     let seed = random().map_err(|failure| Fault::Store(failure.message))?;
     let mut replica = Replica::open(store, me, Entropy::from_seed(seed))?;
     replica.rebuild()?;
+    replica.end_logs()?;
     replica.flush()?;
     find_files(&mut replica, &home.blobs())?;
     replica.flush()?;
-    Life::resume(&home.secrets(), &mut replica, renew)?;
+    // The note of how far was signed stays as it is until this store has its name: should it not come to
+    // that, the next one that is mended is compared with it again.
+    if renew {
+        replica.begin_new_logs()?;
+    }
     replica.flush()?;
     Ok(replica.spaces().map(|(id, _)| *id).collect())
 }

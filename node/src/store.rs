@@ -82,7 +82,7 @@ fn unreadable(error: impl std::fmt::Display) -> OpenError {
 }
 
 /// Opens a file that nobody else has open, and which still has that name; makes it where it is not.
-fn open_alone(path: &Path) -> Result<File, OpenError> {
+pub(crate) fn open_alone(path: &Path) -> Result<File, OpenError> {
     let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
     let file = opened.map_err(|error| match error.kind() {
         ErrorKind::PermissionDenied => OpenError::Forbidden,
@@ -272,6 +272,9 @@ impl Store for RedbStore {
     fn is_read_as_it_was(&self) -> bool {
         self.left.iter().any(|left| left.strong_count() > 0)
     }
+    fn keeps_older(&self) -> bool {
+        rewrite::keeps(&self.path)
+    }
 }
 
 impl Read for RedbStore {
@@ -370,7 +373,16 @@ impl Snapshot {
     }
     /// Copies tables into a store of their own in a new file; gives that back, durable.
     pub(crate) fn copy_to(&self, path: &Path, tables: impl IntoIterator<Item = Table>) -> Result<RedbStore, Fault> {
-        let mut to = RedbStore::open_file(path, Damage::default()).map_err(failed)?;
+        self.copy_as(path, Damage::default(), tables)
+    }
+    /// The same into a file that will be the store itself: what is found damaged in it is noted as such.
+    fn copy_as(
+        &self,
+        path: &Path,
+        damage: Damage,
+        tables: impl IntoIterator<Item = Table>,
+    ) -> Result<RedbStore, Fault> {
+        let mut to = RedbStore::open_file(path, damage).map_err(failed)?;
         for table in tables {
             let (mut batch, mut bytes) = (Batch::default(), 0);
             self.scan(table, &[], &[], &mut |key, value| {

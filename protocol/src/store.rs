@@ -241,4 +241,8 @@ pub trait Store: Read {
     fn rewrite(&mut self) -> Result<(), String>;
     /// Whether readers still have what it rested in before it was rewritten: it goes with the last of them.
     fn is_read_as_it_was(&self) -> bool;
+    /// Whether something is kept beside it that has bytes which it had once: a rewrite removes that too.
+    fn keeps_older(&self) -> bool {
+        false
+    }
 }

@@ -41,6 +41,10 @@ fn kept(path: &Path) -> io::Result<Vec<PathBuf>> {
     }
     Ok(kept)
 }
+/// Whether any is kept; where that cannot be seen, it may be.
+pub(super) fn keeps(path: &Path) -> bool {
+    kept(path).map_or(true, |kept| !kept.is_empty())
+}
 fn remove_kept(path: &Path) -> io::Result<()> {
     kept(path)?.into_iter().try_for_each(fs::remove_file)
 }
@@ -112,7 +116,7 @@ pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
 fn copy(store: &Snapshots, path: &Path, new: &Path) -> Result<RedbStore, String> {
     let said = |error: io::Error| error.to_string();
     let snapshot = store.take().map_err(|fault| fault.to_string())?;
-    let copied = snapshot.copy_to(new, Table::ALL).map_err(|fault| fault.to_string())?;
+    let copied = snapshot.copy_as(new, damage::Damage::of(path), Table::ALL).map_err(|fault| fault.to_string())?;
     fs::set_permissions(new, fs::metadata(path).map_err(said)?.permissions()).map_err(said)?;
     File::open(new).and_then(|file| file.sync_all()).map_err(said)?;
     Ok(copied)

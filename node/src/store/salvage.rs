@@ -12,13 +12,13 @@ use std::path::Path;
 
 use redb::backends::FileBackend;
 use staffroom_protocol::fault::Fault;
-use staffroom_protocol::log::SIGNED_HEADER;
+use staffroom_protocol::log::{Entry, SIGNED_HEADER};
 use staffroom_protocol::store::{Batch, Read as _, Store as _, Table};
 
 use super::damage::Damage;
 use super::pages::Pages;
 use super::walk::{Walk, for_each_leaf, table_of};
-use super::{COPIED, OpenError, RedbStore, open_alone, rewrite, unreadable};
+use super::{COPIED, OpenError, RedbStore, rewrite, unreadable};
 
 /// How many trees of one table are looked at, where its last one is not known.
 const LISTED: usize = 64;
@@ -70,8 +70,6 @@ pub(crate) struct Salvaged {
     pub(crate) store: RedbStore,
     /// How many pages of the old one could not be read.
     pub(crate) damaged: usize,
-    /// Keeps others from the damaged file, as long as it is there.
-    pub(crate) alone: File,
 }
 
 /// Rows on their way into a new store.
@@ -99,15 +97,14 @@ impl Copying {
 }
 
 /// Copies all but caches out of a file that nobody else has open into a new one.
-pub(crate) fn salvage(path: &Path, new: &Path) -> Result<Salvaged, OpenError> {
-    let alone = open_alone(path)?;
+pub(crate) fn salvage(alone: &File, new: &Path) -> Result<Salvaged, OpenError> {
     let file = FileBackend::new(alone.try_clone().map_err(unreadable)?).map_err(unreadable)?;
     let pages = Pages::open_damaged(file).map_err(unreadable)?;
     let store = RedbStore::open_file(new, Damage::default())?;
     let mut copying = Copying { store, batch: Batch::default(), bytes: 0, fills: false };
     let damaged = copy(&pages, &mut copying).map_err(unreadable)?;
     fs::set_permissions(new, alone.metadata().map_err(unreadable)?.permissions()).map_err(unreadable)?;
-    Ok(Salvaged { store: copying.store, damaged, alone })
+    Ok(Salvaged { store: copying.store, damaged })
 }
 
 fn copy(pages: &Pages<FileBackend>, to: &mut Copying) -> Result<usize, Fault> {
@@ -153,14 +150,24 @@ fn copy(pages: &Pages<FileBackend>, to: &mut Copying) -> Result<usize, Fault> {
         entries_whole &= whole || !matches!(table, Table::Headers | Table::Payloads);
     }
     if !entries_whole {
-        for_each_leaf(pages, &mut |key, value| match (key.len(), value.len()) {
-            (12, SIGNED_HEADER) => to.put(Table::Headers, key, value),
-            (12, _) if !value.is_empty() && value[0] < 2 => to.put(Table::Payloads, key, value),
+        // Anybody's payload may look like a page of this: a header stands only where it is signed and lies
+        // where it says, and whether a payload belongs to it is seen when the logs are put in order.
+        for_each_leaf(pages, &mut |key, value| match key.len() {
+            12 if is_header(key, value) => to.put(Table::Headers, key, value),
+            12 if !value.is_empty() && value[0] < 2 => to.put(Table::Payloads, key, value),
             _ => Ok(()),
         })?;
     }
     to.flush()?;
     Ok(damaged)
+}
+
+/// Whether a row is a signed header at the place that it names.
+fn is_header(key: &[u8], value: &[u8]) -> bool {
+    let seq = key.get(4..).and_then(|seq| seq.try_into().ok()).map(u64::from_be_bytes);
+    let entry = (value.len() == SIGNED_HEADER).then(|| Entry::parse(value, None).ok()).flatten();
+    entry
+        .is_some_and(|entry| seq == Some(entry.header().seq) && entry.header().seq < u64::MAX && entry.verify().is_ok())
 }
 
 /// Copies what is missing of a table out of a tree that may be of an earlier commit, whose pages may be
@@ -193,7 +200,7 @@ fn fits(table: Table, key: &[u8], value: &[u8]) -> bool {
         Table::Dropped | Table::Hidden => lengths == (32, 0),
         Table::Unwiped => lengths == (64, 0),
         Table::Refusals => lengths == (32, 8),
-        Table::Invitations | Table::DeviceInvitations => key.len() == 32 && value.len() > 32,
+        // A ticket that was used or withdrawn must not come back from an older tree.
         _ => false,
     }
 }

@@ -5,7 +5,7 @@
 //! it is passed over and noted, and the rest goes on. The layout is redb's, version 3 of its file format
 //! (`docs/design.md` there): nothing is written in it, and nothing that contradicts itself is believed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use redb::StorageBackend;
 use staffroom_protocol::fault::Fault;
@@ -49,12 +49,14 @@ pub(super) struct Walk<'a, B> {
     first: [u8; BLOCK],
     /// The first block of each page that could not be read.
     pub(super) damaged: Vec<u64>,
+    /// The pages of this tree that were visited: none hangs on two others.
+    visited: BTreeSet<u64>,
 }
 
 impl<'a, B: StorageBackend> Walk<'a, B> {
     /// Of a file as its first block says it is.
     pub(super) fn new(blocks: &'a Blocks<B>, first: &[u8; BLOCK]) -> Self {
-        Self { blocks, first: *first, damaged: Vec::new() }
+        Self { blocks, first: *first, damaged: Vec::new(), visited: BTreeSet::new() }
     }
 
     /// The tables, each with where its tree begins, where it has any row; nothing where that cannot be read.
@@ -80,8 +82,12 @@ impl<'a, B: StorageBackend> Walk<'a, B> {
 
     fn tree(&mut self, page: PageNumber, depth: u8, visit: Rows<'_>) -> Result<(), Fault> {
         let start = self.start(page);
+        if depth == DEPTH {
+            self.visited.clear();
+        }
+        let is_new = start.is_some_and(|start| self.visited.insert(start));
         let bytes = match start.and_then(|start| self.page(page, start)) {
-            Some(bytes) if depth > 0 => bytes,
+            Some(bytes) if depth > 0 && is_new => bytes,
             _ => {
                 self.damaged.push(start.unwrap_or_default() / BLOCK as u64);
                 return Ok(());

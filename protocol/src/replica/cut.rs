@@ -275,6 +275,14 @@ impl<S: Store> Replica<S> {
         Ok(())
     }
 
+    /// Ends every log where the charter and what is known of forks end it: what a store holds that was put
+    /// together out of what could be read may go on above that.
+    pub fn end_logs(&mut self) -> Result<(), Fault> {
+        self.check()?;
+        let ids: Vec<SpaceId> = self.spaces().map(|(id, _)| *id).collect();
+        ids.into_iter().try_for_each(|id| self.apply_cuts(id))
+    }
+
     /// Writes no more in the logs that this store has begun, but in new ones: it may have been put back
     /// or copied (§1.4). What is in them stays. A school has a bounded number of live logs in a space:
     /// half of them are kept for what partners prove.

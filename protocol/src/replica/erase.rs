@@ -385,7 +385,9 @@ impl<S: Store> Replica<S> {
             return Ok(Wiped::Nothing);
         }
         let was_here = self.wiping.due.iter().any(|due| self.wiping.unwiped.contains(due));
-        if was_here && !self.wiping.rewritten {
+        // What was here before the store was mended may be in what is kept of it, whatever is known of it now.
+        let was_here = was_here || self.store.keeps_older();
+        if was_here && (!self.wiping.rewritten || self.store.keeps_older()) {
             if let Err(why) = self.store.rewrite() {
                 return Ok(Wiped::Later(why));
             }

@@ -68,7 +68,9 @@ pub fn mend<S: Store>(store: &mut S, me: &Local) -> Result<Mended, Fault> {
         // The last of this store's writers that is enrolled is the one it has.
         let enrolled = |number: &u32| charter.resolved().writers.contains_key(&me.writer(*id, *number).public());
         let last = (0..u32::MAX).take_while(enrolled).last().filter(|last| *last > 0);
-        if let (Some(last), None) = (last, store.get(Table::Writers, &id.0)?) {
+        // A row out of an older tree may name a log that was given up since.
+        let row = store.get(Table::Writers, &id.0)?.and_then(|row| row.try_into().ok()).map(u32::from_be_bytes);
+        if let Some(last) = last.filter(|last| row.is_none_or(|row| row < *last)) {
             batch.put(Table::Writers, id.0, last.to_be_bytes());
         }
     }
@@ -165,7 +167,7 @@ fn logs<S: Store>(store: &S, spaces: &Spaces) -> Result<BTreeMap<u32, Found>, Fa
         let header = bare.header().clone();
         let fresh = Found { space: header.space, writer: header.writer, ..Found::default() };
         let log = logs.entry(at.log).or_insert(fresh);
-        log.had = log.had.max(at.seq + 1);
+        log.had = log.had.max(at.seq.saturating_add(1));
         let continues = (header.space, header.writer, header.seq) == (log.space, log.writer, at.seq)
             && (log.next, log.head) == (header.seq, header.prev);
         let stands = !log.broken && continues && {

@@ -242,7 +242,7 @@ impl Session {
         }
         // A Hello alone brings nothing forward. The clock may be set back at any time.
         let progress = match &input {
-            Input::Tick | Input::Durable => false,
+            Input::Tick | Input::Durable | Input::Message(Message::Aside(_)) => false,
             Input::Message(Message::Hello(_)) => !self.heard_hello,
             // Nor does comparing again and again.
             Input::Message(Message::Frontier(_)) => !self.compared,

@@ -321,6 +321,8 @@ impl Ground {
     async fn heal(&self, node: &Node, what: &str, counts: &mut Counts) {
         counts.found += 1;
         let own = Own::run(node, &self.address);
+        // The partner waits longer each time before it tries again; here nobody waits.
+        self.brook.ask(Request::Sync { wait: 30_000 }).await;
         let running = &own.1;
         let cluster: Vec<RecordId> = self.all.keys().filter(|id| !self.drafts.contains(id)).copied().collect();
         let mut lost = 0;

@@ -60,6 +60,7 @@ impl Session {
         self.tell_charter(space, out);
         let ours = space.durable_erasures();
         let known = ours.at(space.erasure_marks(), &theirs);
+        let lacks = theirs.iter().any(|mark| space.erasure_marks().binary_search(mark).is_err());
         let mut parts = ours.beyond(&known, space.durable_charter()).parts();
         let end = parts.pop().unwrap_or_default();
         out.extend(parts.into_iter().map(|part| Output::Send(Message::Erasures(Box::new(part), false))));
@@ -67,8 +68,9 @@ impl Session {
         self.told_erasures = ours.clone();
         self.told_erasures_version = ours.version();
         self.erasures_sent = true;
-        if !self.said_marks {
-            // The peer saw a difference where we saw none: ours changed in between.
+        if !self.said_marks && lacks {
+            // The peer saw a difference where we saw none: ours changed in between. Where it holds nothing that
+            // we lack, there is nothing to ask for.
             self.erasures_heard = false;
             self.say_marks(replica, out)?;
         }
