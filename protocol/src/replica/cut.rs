@@ -220,6 +220,12 @@ impl<S: Store> Replica<S> {
             if matches!(end, End::Fork(seq) if header.seq >= seq) {
                 break;
             }
+            // Of some only the header is here, as evidence, or because the payload could not be read: a partner
+            // sends them whole.
+            let is_whole = entry.payload().is_some() || (header.kind == EntryKind::Erase && header.length == 0);
+            if !is_whole && !self.space(&id)?.may_be_bare(&header.record) {
+                break;
+            }
             self.staged.delete(Table::Aside, Self::aside_key(entry));
             self.stage_entry(entry)?;
         }

@@ -248,7 +248,8 @@ fn settle_logs<S: Store>(
             let above = place(&key).is_none_or(|at| at.seq >= keep);
             let entry = if above { entry_at(store, &key, &signed) } else { Entry::parse(&signed, None).ok() };
             let erased = entry.as_ref().zip(space).is_some_and(|(entry, of)| is_erased(of, &entry.header().record));
-            if let (true, Some(entry), Some(_)) = (above, &entry, own) {
+            let whole = entry.as_ref().filter(|entry| above && (erased || entry.payload().is_some()));
+            if let (Some(entry), Some(_)) = (whole, own) {
                 let packed = store.get(Table::Payloads, &key)?.filter(|_| !erased).unwrap_or_default();
                 let at = [&log.space.0[..], &log.writer.0, &entry.header().seq.to_be_bytes(), &entry.id().0].concat();
                 batch.put(Table::Aside, at, [&[u8::from(!alone)], &signed[..], &packed].concat());
