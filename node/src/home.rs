@@ -428,7 +428,11 @@ const OWN_USER: &str = "run share as the user that the node runs as, or give thi
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
     let failure = Failure::new(Code::Failed, format!("cannot read {}: {error}", path.display()));
-    if error.kind() == std::io::ErrorKind::PermissionDenied { failure.hint(OWN_USER) } else { failure }
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied => failure.hint(OWN_USER),
+        std::io::ErrorKind::InvalidData => failure.hint("correct that file: it is text in UTF-8; or move it away"),
+        _ => failure.hint("look at the health of the disk"),
+    }
 }
 
 fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
