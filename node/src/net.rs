@@ -103,6 +103,7 @@ impl Net {
             refresh: Notify::new(),
             holding: Semaphore::new(redeem::HELD),
             judging: Semaphore::new(1),
+            learning: tokio::sync::Mutex::default(),
             reached: Notify::new(),
             fetches,
             fetching: blobs::Progress::default(),
@@ -183,6 +184,8 @@ struct Shared {
     holding: Semaphore,
     /// Strangers that present a part of a charter: one is judged at a time.
     judging: Semaphore,
+    /// Who asks who belongs.
+    learning: tokio::sync::Mutex<()>,
     stopped: watch::Sender<bool>,
 }
 
@@ -208,6 +211,8 @@ impl Shared {
     }
     /// Learns anew who belongs. Says nothing once the engine stopped.
     async fn partnerships(&self) -> Option<Vec<crate::engine::Partnership>> {
+        // One after the other: an older answer must not take the place of a newer one.
+        let _turn = self.learning.lock().await;
         let partnerships = self.engine.query(Command::Partnerships).await?;
         self.roster.set_partnerships(&partnerships);
         Some(partnerships)
