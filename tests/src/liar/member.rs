@@ -74,8 +74,12 @@ impl Member {
 
     /// Syncs as an honest node would, until both hold the same.
     pub async fn catch_up(&mut self, line: &mut Line, space: SpaceId) {
+        assert!(self.is_offered(line, space).await, "offered to members");
+    }
+    /// The same, where the node offers to sync: one that has heard of a member only just now may not yet.
+    pub async fn is_offered(&mut self, line: &mut Line, space: SpaceId) -> bool {
         let mut session = Session::new(space, wire::device_of(&line.peer), true);
-        let mut stream = line.open(SYNC).await.expect("offered to members");
+        let Ok(mut stream) = line.open(SYNC).await else { return false };
         let mut input = Input::Opened;
         loop {
             let outputs = self.step(&mut session, input);
@@ -99,6 +103,7 @@ impl Member {
             };
         }
         let _ = stream.close().await;
+        true
     }
     fn step(&mut self, session: &mut Session, input: Input) -> Vec<Output> {
         let mut outputs = session.handle(input, &mut self.replica, now());

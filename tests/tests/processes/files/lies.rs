@@ -90,12 +90,15 @@ fn comes_in_spite_of(serves: Serves, number: u8, named: Option<&str>) {
     // The honest one is away, so that the liar is asked first.
     schools.kill(0);
     let (asked, mut heard) = tokio::sync::watch::channel(0);
-    let (line, offering) = runtime.block_on(async {
-        let mut line = liar.connect(&address).await.expect("connected");
-        liar.catch_up(&mut line, space).await;
-        let offering = line.offer(&bytes, serves, asked);
-        (line, offering)
+    let mut line = until("the partner offers the liar to sync", || {
+        runtime.block_on(async {
+            let mut line = liar.connect(&address).await.ok()?;
+            liar.is_offered(&mut line, space).await.then_some(line)
+        })
     });
+    let within = runtime.enter();
+    let offering = line.offer(&bytes, serves, asked);
+    drop(within);
     let to = schools.folder.path().join("out.pdf");
     let mut get = super::getting(&schools.homes[1], &id, &to);
     if serves != Serves::Another {
